@@ -1,0 +1,110 @@
+"""Every setting of every process: typed, documented, read once in a composition root and handed down as a value.
+
+Names in the environment are `SLIPWAY_` + the field's name, but for the few that belong to somebody else
+(`GITHUB_TOKEN`, `DATABASE_URL`, …). Temporal's connection settings (`TEMPORAL_ADDRESS`, …) keep Temporal's
+names and are read by `temporalio.envconfig`. The table in README.md is checked against this class by a test.
+"""
+
+import socket
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Role = Literal["all", "workflows", "builder", "relay"]
+
+MEBIBYTE = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="SLIPWAY_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        env_ignore_empty=True,
+    )
+
+    # where things lie
+    data_dir: Path = Field(default=Path(".slipway"), description="what this host keeps: database, sources, sandbox")
+    database_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("DATABASE_URL", "SLIPWAY_DATABASE_URL"),
+        description="postgresql://user:password@host:port/database; unset: the embedded Postgres of this host",
+    )
+    postgres_port: int = Field(default=54329, description="port of the embedded Postgres")
+    temporal_port: int = Field(default=7233, description="port of the Temporal dev server that standalone starts")
+    temporal_ui_port: int = Field(default=8233, description="port of that server's web UI")
+    temporal_ui_url: str = Field(default="http://127.0.0.1:8233", description="where people open Temporal's web UI")
+    sandbox_port: int = Field(default=8081, description="port of the GitHub look-alike")
+
+    # the API
+    api_host: str = Field(default="127.0.0.1", description="address the API listens on")
+    api_port: int = Field(default=8080, description="port of the API")
+    api_extra_port: int | None = Field(default=8004, description="a second port, for UI clients that use it; 0: none")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="origins whose pages may read answers, separated by commas"
+    )
+    queue_limit: int = Field(default=100, ge=1, description="builds that may wait; one more is 503 with Retry-After")
+
+    # GitHub
+    github_api_url: str = Field(
+        default="https://api.github.com",
+        validation_alias=AliasChoices("GITHUB_API_URL", "SLIPWAY_GITHUB_API_URL"),
+        description="GitHub's REST API; standalone uses the sandbox until this or a token is set",
+    )
+    github_token: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GITHUB_TOKEN", "SLIPWAY_GITHUB_TOKEN"),
+        description="token for private repositories and higher rate limits; redacted from every log",
+    )
+    github_timeout: timedelta = Field(default=timedelta(seconds=30), description="longest silence of GitHub")
+    source_max_bytes: int = Field(default=512 * MEBIBYTE, description="largest source tarball, compressed")
+    source_max_unpacked_bytes: int = Field(default=2048 * MEBIBYTE, description="largest source tree, unpacked")
+    source_max_entries: int = Field(default=100_000, description="most files and folders in a source tree")
+    source_timeout: timedelta = Field(default=timedelta(minutes=10), description="longest download of a source tarball")
+
+    # the worker
+    roles: Annotated[tuple[Role, ...], NoDecode] = Field(
+        default=("all",), description="what a worker does: all, or some of workflows, builder, relay, with commas"
+    )
+    builder_name: str = Field(
+        default_factory=socket.gethostname, description="stable name of this builder host; two live ones never share it"
+    )
+    builder_slots: int = Field(default=2, ge=1, le=256, description="builds that this host runs at once")
+    engine_url: str = Field(
+        default="unix:///var/run/docker.sock",
+        validation_alias=AliasChoices("SLIPWAY_ENGINE_URL", "DOCKER_HOST"),
+        description="the Docker engine that builds",
+    )
+    build_timeout: timedelta = Field(default=timedelta(hours=3), description="longest build of one image")
+    build_memory_bytes: int | None = Field(
+        default=None, description="memory of all running build steps together, where the engine is ours"
+    )
+    build_cpus: float | None = Field(default=None, description="CPUs of all running build steps together, likewise")
+    stays_open: timedelta = Field(default=timedelta(days=14), description="how long a failed build waits to be resumed")
+    drain_timeout: timedelta = Field(
+        default=timedelta(seconds=20), description="time a stopping process gives its work"
+    )
+    log_retention: timedelta = Field(
+        default=timedelta(days=30), description="how long logs stay in the database; the whole log stays as an object"
+    )
+
+    # how this process talks
+    log_format: Literal["console", "json"] = Field(default="console", description="log lines for people or machines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level logged")
+
+    @field_validator("roles", "cors_origins", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("api_extra_port", mode="after")
+    @classmethod
+    def _no_port_is_none(cls, value: int | None) -> int | None:
+        return value or None
