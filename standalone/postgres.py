@@ -49,7 +49,7 @@ def binary(name: str) -> Path:
 
 def database_url(data_dir: Path, port: int, database: str = DATABASE) -> str:
     """Return how to reach a database of the embedded Postgres; makes the password when there is none yet."""
-    return f"postgresql://{ROLE}:{quote(_password(data_dir))}@{LOOPBACK}:{port}/{database}"
+    return f"postgresql://{ROLE}:{quote(password(data_dir))}@{LOOPBACK}:{port}/{database}"
 
 
 class EmbeddedPostgres(Server):
@@ -106,7 +106,7 @@ class EmbeddedPostgres(Server):
         fresh = self.data_dir / "postgres.new"  # renamed when whole, so that a cut-off initdb leaves no half cluster
         password_file = self.data_dir / "postgres.initdb"
         becomes = await self._unprivileged()
-        await asyncio.to_thread(_empty_folder, fresh, password_file, _password(self.data_dir), _user_in(becomes))
+        await asyncio.to_thread(_empty_folder, fresh, password_file, password(self.data_dir), _user_in(becomes))
         arguments = ("-U", _SUPERUSER, "--auth=scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
         words = (*becomes, str(binary("initdb")), "-D", str(fresh), "--pwfile", str(password_file), *arguments)
         try:
@@ -172,7 +172,7 @@ class EmbeddedPostgres(Server):
             message = f"{self.data_dir / 'postgres.password'} is not the password of the Postgres on port {self.port}"
             raise CannotStart(message) from error
         try:
-            await _ensure_role_and_database(admin, _password(self.data_dir))
+            await _ensure_role_and_database(admin, password(self.data_dir))
         finally:
             await admin.close()
         return True
@@ -182,7 +182,7 @@ class EmbeddedPostgres(Server):
             host=LOOPBACK,
             port=self.port,
             user=_SUPERUSER,
-            password=_password(self.data_dir),
+            password=password(self.data_dir),
             database="postgres",
             timeout=_PATIENCE,
             command_timeout=_PATIENCE,
@@ -196,7 +196,7 @@ async def _ensure_role_and_database(admin: "asyncpg.Connection[asyncpg.Record]",
         await admin.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
 
 
-def _password(data_dir: Path) -> str:
+def password(data_dir: Path) -> str:
     """Return the cluster's password, made once. Two first readers at a time get the same."""
     path = data_dir / "postgres.password"
     if not path.exists():
@@ -235,5 +235,10 @@ async def _run(words: tuple[str, ...]) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:  # we were cancelled
+            process.kill()
+            await process.wait()
     return process.returncode or 0, output.decode(errors="replace").strip()

@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
+from standalone.errors import CannotStart
+
 PROC = Path("/proc")
 
 
@@ -30,6 +32,13 @@ class ProcessIdentity:
         if fields[0] in {"Z", "X"}:
             return None
         return cls(pid, f"{boot}/{fields[19]}")
+
+    @classmethod
+    def ours(cls) -> Self:
+        ourselves = cls.of(os.getpid())
+        if ourselves is None:
+            raise CannotStart("standalone needs Linux with /proc mounted")
+        return ourselves
 
     def is_alive(self) -> bool:
         return ProcessIdentity.of(self.pid) == self

@@ -20,6 +20,7 @@ from typing import Self
 from standalone.errors import CannotStart
 
 TAIL_LINES = 12
+_LARGE_LOG_BYTES = 50 * 1024 * 1024
 _LONGEST_PAUSE = 0.25  # seconds between two looks whether a program is ready
 
 
@@ -73,7 +74,7 @@ class RunningProgram:
         await program.prepare()
         becomes = await program.becomes() if program.becomes else ()
         words = (*becomes, *tied_to_us(program.command, program.death_signal))
-        output = _open_log(log)
+        output = open_log(log)
         try:
             process = await asyncio.create_subprocess_exec(
                 *words,
@@ -198,6 +199,9 @@ def tail(log: Path, lines: int = TAIL_LINES) -> str:
     return "\n".join(f"    {line}" for line in last) or "    (nothing)"
 
 
-def _open_log(log: Path) -> int:
+def open_log(log: Path) -> int:
+    """Open for adding, after putting a large one aside; one old one is kept."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > _LARGE_LOG_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
     return os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)

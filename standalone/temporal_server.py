@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import ssl
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +10,11 @@ from pathlib import Path
 import httpx
 
 from standalone.errors import CannotStart
+from standalone.loopback_http import loopback_client
 from standalone.ports import LOOPBACK
 from standalone.programs import Program, Server
 
 CONFIG = Path(__file__).resolve().parent.parent / "temporal-config"
-_PATIENCE = 5.0  # seconds for one question to a server on this host
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # httpx would load all root certificates, for a plain-text port
 # Survives kill -9 as it is. A power cut may take the last moments: each run starts from Postgres, which keeps all.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 
@@ -92,7 +90,7 @@ class TemporalDevServer(Server):
         # opened, because a process that has had one may crash when it ends (temporalio/sdk-python#300).
         url = f"{self.ui_url}/api/v1/namespaces/default/search-attributes"
         try:
-            async with httpx.AsyncClient(trust_env=False, verify=_NO_TLS, timeout=_PATIENCE) as http:
+            async with loopback_client() as http:
                 answer = await http.get(url)
         except httpx.TransportError:
             return False
@@ -107,7 +105,9 @@ class TemporalDevServer(Server):
 
     async def _add_search_attributes(self, missing: dict[str, str]) -> None:
         pairs = [word for name, kind in missing.items() for word in ("--name", name, "--type", kind)]
-        words = (str(binary()), "operator", "search-attribute", "create", "--address", self.address, *pairs)
+        ours_only = ("--disable-config-env", "--disable-config-file", "--command-timeout", "10s")
+        where = ("--address", self.address, "--namespace", "default", *ours_only)
+        words = (str(binary()), "operator", "search-attribute", "create", *where, *pairs)
         process = await asyncio.create_subprocess_exec(
             *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )

@@ -1,0 +1,100 @@
+"""Standalone's command line: `python -m standalone up|down|status|run|demo|engine|engine-down|psql`."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from settings import Settings
+from standalone.errors import CannotStart
+from standalone.lifecycle import down, show_urls, status, up
+from standalone.ports import LOOPBACK
+from standalone.postgres import DATABASE, ROLE, binary, password
+from standalone.progress import EventLines, Reporter
+from standalone.stack import standalone_stack
+from standalone.supervisor import Moment, supervise
+
+_USAGE, _NOT_UP = 2, 3
+
+
+def main(words: list[str]) -> int:
+    arguments = _parser().parse_args(words)
+    screen = Console(highlight=False, soft_wrap=True)
+    try:
+        settings = Settings()
+        return _COMMANDS[arguments.command](settings, screen, arguments)
+    except CannotStart as refusal:
+        screen.print(str(refusal), style="red", markup=False)
+        return 1
+    except ValidationError as refusal:
+        for error in refusal.errors(include_url=False, include_input=False):
+            setting = "_".join(("SLIPWAY", *(str(part) for part in error["loc"]))).upper()
+            screen.print(f"{setting}: {error['msg']}", style="red", markup=False)
+        return _USAGE
+    except KeyboardInterrupt:
+        return 130
+
+
+def _up(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
+    stack = standalone_stack(settings, os.environ)
+    asyncio.run(up(stack, screen))
+    screen.print("[bold green]Slipway is up.[/]")
+    show_urls(stack, screen)
+    return 0
+
+
+def _down(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
+    asyncio.run(down(standalone_stack(settings, os.environ), screen))
+    return 0
+
+
+def _status(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
+    stack = standalone_stack(settings, os.environ)
+    is_up = asyncio.run(status(stack, screen))
+    show_urls(stack, screen)
+    return 0 if is_up else _NOT_UP
+
+
+def _run(settings: Settings, screen: Console, arguments: argparse.Namespace) -> int:
+    handler = logging.StreamHandler()
+    handler.setFormatter(EventLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # its INFO is a line for each look whether a server is ready
+    tell = Reporter(arguments.tell)
+    try:
+        asyncio.run(supervise(standalone_stack(settings, os.environ), tell))
+    except CannotStart as refusal:
+        tell(Moment("failed", detail=str(refusal)))
+        return 1
+    return 0
+
+
+def _psql(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
+    psql = str(binary("psql"))
+    where = ("-h", LOOPBACK, "-p", str(settings.postgres_port), "-U", ROLE, "-d", DATABASE)
+    secret = {"PGPASSWORD": password(settings.data_dir)}  # not an argument, which every user of this host could read
+    # It takes our place, so that Ctrl-C is its own.
+    os.execve(psql, [psql, *where], {**os.environ, **secret})  # noqa: S606
+
+
+_COMMANDS = {"up": _up, "down": _down, "status": _status, "run": _run, "psql": _psql}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m standalone", description="Slipway on one machine.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("up", help="start everything in the background, and wait until it is ready")
+    commands.add_parser("down", help="stop it; the Docker engine stays")
+    commands.add_parser("status", help="say what runs")
+    run = commands.add_parser("run", help="run everything in the foreground, until Ctrl-C")
+    run.add_argument("--tell", type=int, help=argparse.SUPPRESS)  # a pipe of `up`
+    commands.add_parser("psql", help="open the embedded database")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
