@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +20,7 @@ from typing import Self
 from standalone.errors import CannotStart
 
 TAIL_LINES = 12
+_BEGIN = "---- start of "
 _LARGE_LOG_BYTES = 50 * 1024 * 1024
 _LONGEST_PAUSE = 0.25  # seconds between two looks whether a program is ready
 
@@ -75,6 +76,7 @@ class RunningProgram:
         becomes = await program.becomes() if program.becomes else ()
         words = (*becomes, *tied_to_us(program.command, program.death_signal))
         output = open_log(log)
+        os.write(output, f"{_BEGIN}{program.name}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n".encode())
         try:
             process = await asyncio.create_subprocess_exec(
                 *words,
@@ -189,13 +191,14 @@ class Server(AbstractAsyncContextManager["Server"], ABC):
 
 
 def tail(log: Path, lines: int = TAIL_LINES) -> str:
-    """Return the last lines of a log, "(nothing)" when there are none."""
+    """Return the last lines that the newest start wrote to a log, "(nothing)" when there are none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 16_384))
-            last = file.read().decode(errors="replace").splitlines()[-lines:]
+            newest = file.read().decode(errors="replace").rpartition(_BEGIN)
     except FileNotFoundError:
-        last = []
+        newest = ("", "", "")
+    last = newest[2].splitlines()[1 if newest[1] else 0 :][-lines:]
     return "\n".join(f"    {line}" for line in last) or "    (nothing)"
 
 
