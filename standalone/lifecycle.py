@@ -108,6 +108,7 @@ def _detach(stack: Stack) -> tuple[int, ProcessIdentity]:
     finally:
         os.close(tell)
         os.close(output)
+    process.returncode = 0  # it outlives us: nobody here will wait for it
     return listen, ProcessIdentity.of(process.pid) or ProcessIdentity(process.pid, "ended at once")
 
 

@@ -1,0 +1,110 @@
+"""Where a Docker engine lives on this machine: its socket, folders, process and part of the cgroup tree."""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+
+from standalone.processes import PROC, ProcessIdentity
+
+DAEMON = "dockerd"
+_DEFAULT_DATA_ROOT = Path("/var/lib/docker")
+
+
+@dataclass(frozen=True)
+class EnginePlace:
+    """The machine's own engine, by default; tests make a second one elsewhere.
+
+    `cgroup` is ours alone: sweeps for orphaned build steps stay below it, so two engines of one host do not end each
+    other's work. `words` are further arguments for dockerd.
+    """
+
+    socket: Path = Path("/var/run/docker.sock")
+    data_root: Path = _DEFAULT_DATA_ROOT
+    exec_root: Path = Path("/var/run/docker")
+    pid_file: Path = Path("/var/run/docker.pid")
+    log: Path = Path("/var/log/slipway-engine.log")
+    lock: Path = Path("/run/slipway-engine.lock")
+    marker: Path = Path("/run/slipway-engine.json")
+    cgroup: str = "/slipway-engine"
+    words: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def containerd_pid_file(self) -> Path:
+        return self.exec_root / "containerd" / "containerd.pid"
+
+    def our_daemon(self) -> ProcessIdentity | None:
+        """Return the daemon that we started here, while it lives."""
+        with suppress(OSError, ValueError, TypeError):
+            ours = ProcessIdentity(**json.loads(self.marker.read_text()))
+            return ours if ours.is_alive() else None
+        return None
+
+    def mark_as_ours(self, daemon: ProcessIdentity) -> None:
+        self.marker.write_text(json.dumps(asdict(daemon)))
+
+    def daemon(self) -> ProcessIdentity | None:
+        """Return the daemon that lives here, whoever started it and whether it answers or not.
+
+        Seen by its arguments as well as by the pid file: that may be gone, or name another process by now.
+        """
+        by_file = process_in(self.pid_file, DAEMON)
+        return by_file or next((found for found in _processes(DAEMON) if _data_root(found) == self.data_root), None)
+
+
+def answers(url: str, patience: float = 3.0) -> bool:
+    """Tell whether a Docker engine answers there in time: one cheap request."""
+    transport = httpx.HTTPTransport(uds=url.removeprefix("unix://")) if url.startswith("unix://") else None
+    address = "http://engine" if transport else url.replace("tcp://", "http://", 1)
+    try:
+        with httpx.Client(transport=transport, timeout=patience, trust_env=False) as http:
+            return http.get(f"{address}/_ping").text == "OK"
+    except httpx.TransportError:
+        return False
+
+
+def process_in(pid_file: Path, name: str) -> ProcessIdentity | None:
+    """Return the living process that a pid file names, when it is called `name`; zombies do not live."""
+    with suppress(OSError, ValueError):
+        pid = int(pid_file.read_text())
+        return ProcessIdentity.of(pid) if _name(pid) == name else None
+    return None
+
+
+def _processes(name: str) -> list[ProcessIdentity]:
+    pids = [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+    found = [ProcessIdentity.of(pid) for pid in pids if _name(pid) == name and not _is_inside_a_container(pid)]
+    return [process for process in found if process]
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return (PROC / str(pid) / "comm").read_text().strip()
+    return ""
+
+
+def _is_inside_a_container(pid: int) -> bool:
+    with suppress(OSError):
+        return (PROC / str(pid) / "ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
+    return True
+
+
+def _data_root(daemon: ProcessIdentity) -> Path:
+    with suppress(OSError):
+        words = (PROC / str(daemon.pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            if word.startswith("--data-root"):
+                return Path(word.partition("=")[2] or following)
+    return _DEFAULT_DATA_ROOT
+
+
+def may_use(socket: Path) -> bool:
+    """Tell whether this user may talk to the socket at all; True when there is none."""
+    return not socket.exists() or os.access(socket, os.R_OK | os.W_OK)
