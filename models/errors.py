@@ -124,6 +124,12 @@ class DockerfileInvalid(DomainError):
     code, status = "dockerfile_invalid", 422
 
 
+class IgnoreFileInvalid(DomainError):
+    """The .dockerignore cannot be read as one."""
+
+    code, status = "ignore_file_invalid", 422
+
+
 # engine
 
 
