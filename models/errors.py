@@ -179,6 +179,18 @@ class ImageGone(DomainError):
     code, status = "image_gone", 409
 
 
+class SourceGone(DomainError):
+    """The source archive that an earlier state kept is no longer there, or is not the same."""
+
+    code, status = "source_gone", 409
+
+
+class UnknownFailure(DomainError):
+    """A defect of ours; the log of the worker says more."""
+
+    code, status = "unknown_failure", 500
+
+
 class BuildCancelled(DomainError):
     """The engine's work was ended because a cancel was wanted."""
 
@@ -190,3 +202,13 @@ class BuildCancelled(DomainError):
 
 class OrchestratorUnreachable(DomainError):
     code, status, retryable = "orchestrator_unreachable", 503, True
+
+
+def error_named(
+    code: str, detail: str, *, failing_step: str | None = None, exit_code: int | None = None
+) -> DomainError:
+    """Make the error again that was stored as `code` and `detail`; an unknown code is an UnknownFailure."""
+    if code == DockerBuildFailed.code:
+        return DockerBuildFailed(detail, failing_step=failing_step, exit_code=exit_code)
+    kinds = {kind.code: kind for kind in DomainError.__subclasses__()}
+    return kinds.get(code, UnknownFailure)(detail)

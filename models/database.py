@@ -1,0 +1,145 @@
+"""The way to Postgres: sessions with named errors, and migrations under a lock. Hints between processes: `hints.py`."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, exc, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+from models.errors import DatabaseUnreachable, PoolExhausted, SchemaUnknown
+
+log = logging.getLogger(__name__)
+
+_CONNECT_SECONDS = 3.0
+_STATEMENT_MILLISECONDS = 30_000
+_RETRY_AFTER = timedelta(seconds=2)
+# any number that nobody else uses; one key for all that migrates
+_MIGRATION_LOCK = 7_120_733_012
+_MIGRATIONS = Path(__file__).parent / "migrations"
+# what asyncpg raises while a server is starting, stopping, gone or full
+_AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+_REFUSED = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError)
+
+
+class Database:
+    """A pool of connections for one purpose (requests, streams, a worker), so that none starves another."""
+
+    def __init__(self, url: str, *, pool_size: int, pool_wait: timedelta = timedelta(seconds=5)) -> None:
+        """`url` is postgresql://…; a caller that waits longer than `pool_wait` for a connection gets PoolExhausted."""
+        self.url = url
+        self._engine: AsyncEngine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=pool_wait.total_seconds(),
+            pool_pre_ping=True,
+            connect_args={
+                "timeout": _CONNECT_SECONDS,
+                "command_timeout": _STATEMENT_MILLISECONDS / 1000 + 5,
+                "server_settings": {
+                    "statement_timeout": str(_STATEMENT_MILLISECONDS),
+                    "idle_in_transaction_session_timeout": "60000",
+                    "timezone": "UTC",
+                    "application_name": "slipway",
+                },
+            },
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Give a session whose transaction commits at the end, or rolls back when anything is raised.
+
+        Raises DatabaseUnreachable or PoolExhausted, from the body as well.
+        """
+        try:
+            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except (exc.SQLAlchemyError, *_AWAY) as error:
+            _raise_named(error)
+
+    async def ping(self) -> None:
+        """Raise DatabaseUnreachable or PoolExhausted when Postgres does not answer."""
+        async with self.transaction() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def migrate(self) -> None:
+        """Bring the schema up to date; any number of processes at once. Raises SchemaUnknown."""
+        try:
+            async with self._engine.connect() as connection:
+                await _migrate_under_lock(connection)
+        except (exc.SQLAlchemyError, *_AWAY) as error:
+            _raise_named(error)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+async def _migrate_under_lock(connection: AsyncConnection) -> None:
+    await connection.execute(text("SET statement_timeout = 0"))
+    await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+    try:
+        await connection.commit()
+        await connection.run_sync(_upgrade)
+        await connection.commit()
+    finally:
+        await connection.rollback()
+        await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
+        await connection.commit()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
+    present = MigrationContext.configure(connection).get_current_revision()
+    if present is not None and present not in known:
+        raise SchemaUnknown(
+            f"The database has schema {present}, which this release does not know: it was migrated by a newer Slipway."
+            " Start that release, or restore a backup from before."
+        )
+    if present != scripts.get_current_head():
+        log.info("database_migrating", extra={"present": present, "wanted": scripts.get_current_head()})
+        command.upgrade(config, "head")
+
+
+def _raise_named(error: Exception) -> NoReturn:
+    """Raise what the error means; what is a defect of ours goes on as it is."""
+    if isinstance(error, exc.TimeoutError):
+        raise PoolExhausted("Too many requests at once; try again in a moment.", retry_after=_RETRY_AFTER) from error
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    root = cause.__cause__ if cause is not None and cause.__cause__ is not None else cause
+    is_away = isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    if is_away or isinstance(root, (*_AWAY, *_REFUSED)) or isinstance(error, _AWAY):
+        raise DatabaseUnreachable(
+            "The database cannot be reached; nothing was changed. Try again in a moment.", retry_after=_RETRY_AFTER
+        ) from error
+    raise error
+
+
+async def wait_until_migrated(database: Database, *, patience: timedelta) -> None:
+    """Migrate, trying again while Postgres cannot be reached; raise DatabaseUnreachable after `patience`."""
+    deadline = asyncio.get_running_loop().time() + patience.total_seconds()
+    while True:
+        try:
+            await database.migrate()
+        except DatabaseUnreachable:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            log.warning("database_unreachable", extra={"retry_in_seconds": 1})
+            await asyncio.sleep(1)
+        else:
+            return

@@ -1,0 +1,116 @@
+"""Dirty keys: which builds have to be delivered. A key says nothing about what to do; the build's row does."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from models.build import Build, DirtyBuild
+from models.build_lifecycle import OPEN, BuildStatus
+
+_LEASE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class DirtyKey:
+    build_id: UUID
+    version: int
+
+
+@dataclass(frozen=True)
+class DeliverableBuild:
+    """What delivery needs of the row."""
+
+    build_id: UUID
+    kind: str
+    image_name: str
+    image_tag: str
+    generation: int
+    third_party_id: str | None
+    project_id: UUID | None
+    repo: str
+    priority: int
+    correlation_id: str
+    is_cancel_wanted: bool  # and not settled yet
+
+
+class DeliveryRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def mark_dirty(self, build_id: UUID) -> None:
+        """Ask for delivery, in the transaction of the change to deliver."""
+        marked = insert(DirtyBuild).values(build_id=build_id, version=1)
+        marked = marked.on_conflict_do_update(
+            index_elements=["build_id"], set_={"version": DirtyBuild.version + 1, "claimed_until": None}
+        )
+        await self._session.execute(marked)
+
+    async def claim(self, limit: int, *, only: UUID | None = None) -> list[DirtyKey]:
+        """Take keys that nobody else has for the next seconds, oldest builds first; `only` looks at one build."""
+        free: ColumnElement[bool] = or_(
+            col(DirtyBuild.claimed_until).is_(None), col(DirtyBuild.claimed_until) < func.clock_timestamp()
+        )
+        keys = select(col(DirtyBuild.build_id)).where(free).order_by(col(DirtyBuild.build_id)).limit(limit)
+        if only is not None:
+            keys = keys.where(col(DirtyBuild.build_id) == only)
+        claimed = (
+            update(DirtyBuild)
+            .where(col(DirtyBuild.build_id).in_(keys.with_for_update(skip_locked=True).scalar_subquery()))
+            .values(claimed_until=func.clock_timestamp() + _LEASE)
+            .returning(col(DirtyBuild.build_id), col(DirtyBuild.version))
+        )
+        return [DirtyKey(*row) for row in await self._session.execute(claimed)]
+
+    async def settle(self, key: DirtyKey) -> None:
+        """Forget a delivered key, unless the build became dirty again meanwhile; then anybody may take it at once."""
+        gone = delete(DirtyBuild).where(
+            col(DirtyBuild.build_id) == key.build_id, col(DirtyBuild.version) == key.version
+        )
+        await self._session.execute(gone)
+
+    async def give_back(self, key: DirtyKey, after: timedelta) -> None:
+        """Let anybody try again after a while: the delivery failed."""
+        freed = (
+            update(DirtyBuild)
+            .where(col(DirtyBuild.build_id) == key.build_id, col(DirtyBuild.version) == key.version)
+            .values(claimed_until=func.clock_timestamp() + after)
+        )
+        await self._session.execute(freed)
+
+    async def read(self, build_id: UUID) -> DeliverableBuild | None:
+        """Return the build; None when it is gone or no workflow carries it."""
+        row = (await self._session.execute(select(Build).where(col(Build.id) == build_id))).scalar_one_or_none()
+        if row is None or row.image_name is None or row.image_tag is None or row.generation is None:
+            return None
+        is_settled = row.status not in OPEN and row.status != BuildStatus.FAILED
+        return DeliverableBuild(
+            build_id=row.id,
+            kind=row.kind,
+            image_name=row.image_name,
+            image_tag=row.image_tag,
+            generation=row.generation,
+            third_party_id=row.third_party_id,
+            project_id=row.project_id,
+            repo=row.repo or "",
+            priority=row.priority,
+            correlation_id=row.correlation_id,
+            is_cancel_wanted=row.cancel_requested_at is not None and not is_settled,
+        )
+
+    async def mark_abandoned(self, idle: timedelta) -> int:
+        """Mark open builds dirty that no run has claimed since `idle`; return how many. Repairs lost deliveries."""
+        found = await self._session.execute(
+            text(
+                "INSERT INTO dirty_builds (build_id, version)"
+                " SELECT id, 1 FROM builds WHERE status = 'pending' AND kind = 'image'"
+                " AND created_at < clock_timestamp() - CAST(:idle AS interval)"
+                " ON CONFLICT (build_id) DO NOTHING RETURNING build_id"
+            ),
+            {"idle": idle},
+        )
+        return len(found.all())

@@ -1,0 +1,310 @@
+"""All SQL of the fence: builders, leases and executions. Leases run by the database's clock."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, cast, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import Date
+from sqlmodel import col
+
+from models.build import Build, BuildProgress
+from models.build_lifecycle import OPEN, BuildStatus, StateCode
+from models.build_trail_repository import BuildTrailRepository
+from models.errors import DomainError, ExecutionLost, NoFreeSlot
+from models.event import Installation
+from models.event_repository import EventRepository
+from models.execution import Builder, BuildExecution
+
+LEASE = timedelta(seconds=15)
+SEEN_WITHIN = timedelta(seconds=15)  # a builder that was not seen for longer is not live
+SOURCES_AHEAD_PER_SLOT = 2
+_TAIL_CHARACTERS = 4000
+_MOST_BUILDERS = 1000
+
+
+@dataclass(frozen=True)
+class BuilderReport:
+    """What a builder says of itself with each beat; `engine_error` is None while its engine answers."""
+
+    name: str
+    incarnation: UUID
+    slots: int
+    engine_version: str | None
+    engine_error: str | None
+    is_limited: bool
+
+
+@dataclass(frozen=True)
+class ExecutionEnd:
+    """How an execution ended; `log_bytes` are all that were stored of its log."""
+
+    outcome: str
+    log_bytes: int
+    log_tail: str
+    log_loss: str | None = None
+    docker_image_id: str | None = None
+    error: DomainError | None = None
+
+
+@dataclass(frozen=True)
+class BuilderView:
+    name: str
+    slots: int
+    busy: int
+    is_live: bool
+    engine_version: str | None
+    engine_error: str | None
+    is_limited: bool
+
+
+class ExecutionRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self._trail = BuildTrailRepository(session)
+        self._events = EventRepository(session)
+
+    async def instance(self) -> UUID:
+        """Return who this installation is, for labels at engines."""
+        return (await self._session.execute(select(col(Installation.instance)))).scalar_one()
+
+    async def register_builder(self, report: BuilderReport) -> list[BuildExecution]:
+        """Write the builder's row for a new start and close what an earlier start left running; return those."""
+        values = _builder_columns(report)
+        row = postgresql.insert(Builder).values(name=report.name, started_at=func.now(), **values)
+        row = row.on_conflict_do_update(index_elements=["name"], set_={**values, "started_at": func.now()})
+        await self._session.execute(row)
+        return await self._mark_lost(col(BuildExecution.builder) == report.name, why="the worker that ran it ended")
+
+    async def beat(self, report: BuilderReport, tokens: list[int]) -> set[int]:
+        """Say that the builder lives and prolong its leases; return the tokens whose lease still holds."""
+        await self._session.execute(
+            update(Builder)
+            .where(col(Builder.name) == report.name, col(Builder.incarnation) == report.incarnation)
+            .values(**_builder_columns(report))
+            .execution_options(synchronize_session=False)
+        )
+        prolonged = await self._session.execute(
+            update(BuildExecution)
+            .where(
+                col(BuildExecution.token).in_(tokens),
+                col(BuildExecution.outcome).is_(None),
+                col(BuildExecution.lease_until) > func.clock_timestamp(),
+            )
+            .values(lease_until=func.clock_timestamp() + LEASE)
+            .returning(col(BuildExecution.token))
+            .execution_options(synchronize_session=False)
+        )
+        return {token for token in prolonged.scalars() if token is not None}
+
+    async def open_execution(self, build_id: UUID, epoch: int, builder: str) -> tuple[BuildExecution, bool]:
+        """Return the execution to watch, and whether it is new and the caller's to run.
+
+        Under the builder row's lock: Temporal decides who is next, Postgres decides whether. A live execution of the
+        build is joined, wherever it runs. Raises NoFreeSlot; ExecutionLost when the build is no longer this run's.
+        """
+        locked = select(Builder).where(col(Builder.name) == builder).with_for_update()
+        host = (await self._session.execute(locked)).scalar_one()
+        build = (
+            await self._session.execute(select(Build).where(col(Build.id) == build_id).with_for_update())
+        ).scalar_one()
+        if build.epoch != epoch or build.status not in OPEN:
+            raise ExecutionLost("Another run took this build over, or it has ended.")
+        running = await self.live_execution(build_id)
+        if running is not None:
+            return running, False
+        await self._close_lost_of_build(build)
+        live = select(func.count()).where(
+            col(BuildExecution.builder) == builder,
+            col(BuildExecution.outcome).is_(None),
+            col(BuildExecution.lease_until) > func.clock_timestamp(),
+        )
+        if ((await self._session.scalar(live)) or 0) >= host.slots:
+            raise NoFreeSlot(f"Builder {builder} has no free slot; the build waits for one.")
+        build.attempt += 1
+        await self._session.flush()
+        opened = (
+            insert(BuildExecution)
+            .values(
+                build_id=build_id,
+                attempt=build.attempt,
+                builder=builder,
+                started_at=func.clock_timestamp(),
+                lease_until=func.clock_timestamp() + LEASE,
+                log_day=cast(func.clock_timestamp(), Date),
+            )
+            .returning(BuildExecution)
+        )
+        execution = (await self._session.execute(opened)).scalar_one()
+        await self._event("build.attempt_started", execution, {"attempt": build.attempt, "builder": builder})
+        return execution, True
+
+    async def live_execution(self, build_id: UUID) -> BuildExecution | None:
+        """Return the execution of this build whose lease holds, if there is one."""
+        live = select(BuildExecution).where(
+            col(BuildExecution.build_id) == build_id,
+            col(BuildExecution.outcome).is_(None),
+            col(BuildExecution.lease_until) > func.clock_timestamp(),
+        )
+        return (await self._session.execute(live)).scalar_one_or_none()
+
+    async def execution(self, token: int) -> BuildExecution:
+        return (
+            await self._session.execute(select(BuildExecution).where(col(BuildExecution.token) == token))
+        ).scalar_one()
+
+    async def lock_current(self, build_id: UUID) -> BuildExecution | None:
+        """Lock the build's newest execution: the only one whose image may become the build's."""
+        newest = select(BuildExecution).where(col(BuildExecution.build_id) == build_id)
+        newest = newest.order_by(col(BuildExecution.attempt).desc()).limit(1).with_for_update()
+        return (await self._session.execute(newest)).scalar_one_or_none()
+
+    async def end(self, token: int, end: ExecutionEnd) -> None:
+        """Close an execution; raise ExecutionLost when its lease ran out or somebody closed it."""
+        error = end.error
+        closed = (
+            update(BuildExecution)
+            .where(
+                col(BuildExecution.token) == token,
+                col(BuildExecution.outcome).is_(None),
+                col(BuildExecution.lease_until) > func.clock_timestamp(),
+            )
+            .values(
+                outcome=end.outcome,
+                ended_at=func.clock_timestamp(),
+                docker_image_id=end.docker_image_id,
+                error=error.detail if error else None,
+                error_code=error.code if error else None,
+                failing_step=getattr(error, "failing_step", None),
+                exit_code=getattr(error, "exit_code", None),
+                log_bytes=end.log_bytes,
+                log_tail=end.log_tail[-_TAIL_CHARACTERS:],
+                log_loss=end.log_loss,
+            )
+            .returning(BuildExecution)
+            .execution_options(synchronize_session=False)
+        )
+        row = (await self._session.execute(closed)).scalar_one_or_none()
+        if row is None:
+            raise ExecutionLost("The lease of this build attempt ran out; another attempt takes its place.")
+        await self._event("build.attempt_ended", row, {"attempt": row.attempt, "outcome": end.outcome})
+        if end.log_loss is not None:
+            await self._event("build.log_incomplete", row, {"attempt": row.attempt, "why": end.log_loss})
+
+    async def show_progress(self, build_id: UUID, attempt: int, *, step: int, steps: int, last_line: str) -> None:
+        """Store how far an attempt is; the caller keeps it to one write a second."""
+        values = {"attempt": attempt, "step": step, "steps": steps, "last_line": last_line, "updated_at": func.now()}
+        shown = postgresql.insert(BuildProgress).values(build_id=build_id, **values)
+        await self._session.execute(shown.on_conflict_do_update(index_elements=["build_id"], set_=values))
+
+    async def may_fetch(self, build_id: UUID) -> bool:
+        """Say whether a build is among the next to be built, so that its source may be fetched ahead.
+
+        At most twice as many sources lie ready as there are slots: who comes first, by priority and age, is first.
+        """
+        slots = select(func.sum(col(Builder.slots))).where(col(Builder.seen_at) > func.clock_timestamp() - SEEN_WITHIN)
+        ahead = SOURCES_AHEAD_PER_SLOT * max((await self._session.scalar(slots)) or 1, 1)
+        is_running = exists().where(
+            col(BuildExecution.build_id) == col(Build.id), col(BuildExecution.outcome).is_(None)
+        )
+        waiting = select(col(Build.id)).where(
+            col(Build.status) == BuildStatus.RUNNING,
+            col(Build.current_state).in_((StateCode.FETCH_SOURCE, StateCode.BUILD)),
+            ~is_running,
+        )
+        next_ones = waiting.order_by(col(Build.priority), col(Build.id)).limit(ahead)
+        return build_id in set((await self._session.execute(next_ones)).scalars())
+
+    async def unkept_logs(self, builder: str) -> list[BuildExecution]:
+        """Return this builder's ended executions whose log is not an object yet, oldest first."""
+        ended = select(BuildExecution).where(
+            col(BuildExecution.builder) == builder,
+            col(BuildExecution.outcome).is_not(None),
+            col(BuildExecution.log_key).is_(None),
+        )
+        return list((await self._session.execute(ended.order_by(col(BuildExecution.token)).limit(100))).scalars())
+
+    async def keep_log(self, token: int, *, key: str, sha256: str, size_bytes: int) -> None:
+        """Say where the whole log lies as an object."""
+        await self._session.execute(
+            update(BuildExecution)
+            .where(col(BuildExecution.token) == token)
+            .values(log_key=key, log_sha256=sha256, log_bytes=size_bytes)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def builders(self) -> list[BuilderView]:
+        """Return every builder that was seen within a day, with its live leases."""
+        busy = (
+            select(func.count())
+            .where(
+                col(BuildExecution.builder) == col(Builder.name),
+                col(BuildExecution.outcome).is_(None),
+                col(BuildExecution.lease_until) > func.clock_timestamp(),
+            )
+            .scalar_subquery()
+        )
+        is_live = col(Builder.seen_at) > func.clock_timestamp() - SEEN_WITHIN
+        known = select(Builder, busy, is_live).where(col(Builder.seen_at) > func.now() - timedelta(days=1))
+        rows = await self._session.execute(known.order_by(col(Builder.name)).limit(_MOST_BUILDERS))
+        return [
+            BuilderView(
+                name=row.name,
+                slots=row.slots,
+                busy=busy or 0,
+                is_live=live,
+                engine_version=row.engine_version,
+                engine_error=row.engine_error,
+                is_limited=row.is_limited,
+            )
+            for row, busy, live in rows
+        ]
+
+    async def unfinished_builds(self, build_ids: list[UUID]) -> set[UUID]:
+        """Return which of these builds may still go on, so that their attempts' images must stay."""
+        found = select(col(Build.id)).where(
+            col(Build.id).in_(build_ids),
+            (col(Build.status).in_(OPEN)) | ((col(Build.status) == "failed") & col(Build.closed_at).is_(None)),
+        )
+        return set((await self._session.execute(found)).scalars())
+
+    async def _close_lost_of_build(self, build: Build) -> None:
+        """Close expired executions of a build, and begin state 40 again for the one that comes."""
+        lost = await self._mark_lost(
+            col(BuildExecution.build_id) == build.id, why="its builder was not heard of any more"
+        )
+        if lost or build.attempt > 0:
+            now = await self._session.scalar(select(func.clock_timestamp()))
+            if now is not None and build.current_state == StateCode.BUILD:
+                await self._trail.retry_state(build.id, StateCode.BUILD, now, "the attempt was cut off")
+
+    async def _mark_lost(self, whose: ColumnElement[bool], *, why: str) -> list[BuildExecution]:
+        marked = (
+            update(BuildExecution)
+            .where(whose, col(BuildExecution.outcome).is_(None))
+            .values(outcome="lost", ended_at=func.clock_timestamp(), error=f"The attempt was lost: {why}.")
+            .returning(BuildExecution)
+            .execution_options(synchronize_session=False)
+        )
+        lost = list((await self._session.execute(marked)).scalars())
+        for execution in lost:
+            await self._event("build.attempt_ended", execution, {"attempt": execution.attempt, "outcome": "lost"})
+        return lost
+
+    async def _event(self, event_type: str, execution: BuildExecution, payload: dict[str, object]) -> None:
+        await self._events.add_build_event(
+            event_type, execution.build_id, generation=None, actor=f"builder/{execution.builder}", payload=payload
+        )
+
+
+def _builder_columns(report: BuilderReport) -> dict[str, object]:
+    return {
+        "incarnation": report.incarnation,
+        "slots": report.slots,
+        "engine_version": report.engine_version,
+        "engine_error": report.engine_error,
+        "is_limited": report.is_limited,
+        "seen_at": func.clock_timestamp(),
+    }

@@ -1,0 +1,15 @@
+"""Alembic's entry: always run by models.database, which hands its connection over; never by itself."""
+
+from alembic import context
+from sqlalchemy import Connection
+
+from models.tables import all_tables
+
+
+def run(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=all_tables(), transaction_per_migration=False)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+run(context.config.attributes["connection"])

@@ -1,0 +1,56 @@
+"""A stage of a build as data: which activity, where, how long, how often."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import Priority, RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+with workflow.unsafe.imports_passed_through():
+    from models.build_payloads import Checkpoint, StageOutcome
+
+# queues: cheap database work; downloads, which may wait for their turn; heavy builds, one task a slot;
+# the engine's light calls, on any builder host
+BUILDS_QUEUE = "builds"
+SOURCE_QUEUE = "source"
+DOCKER_QUEUE = "docker"
+ENGINE_QUEUE = "engine"
+
+# what the world does wrong now and then is over in a minute, or a person has to look
+_PATIENT = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=20),
+    maximum_attempts=6,
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    code: int
+    activity: str
+    queue: str = BUILDS_QUEUE
+    follows_image: bool = False  # runs on the host that holds the image
+    longest: timedelta = timedelta(minutes=5)
+    beats_within: timedelta = timedelta(seconds=10)
+    retries: RetryPolicy = field(default_factory=lambda: _PATIENT)
+
+    async def run(self, build: Checkpoint) -> StageOutcome:
+        """Do the stage's work. Waits, when cancelled, for the proof that the work is dead."""
+        queue = build.host_queue if self.follows_image and build.host_queue else self.queue
+        outcome: StageOutcome = await workflow.execute_activity(
+            self.activity,
+            build,
+            task_queue=queue,
+            result_type=StageOutcome,
+            start_to_close_timeout=self.longest,
+            # a host that is gone for good is noticed: nobody takes the task
+            schedule_to_start_timeout=timedelta(minutes=30) if self.follows_image else None,
+            heartbeat_timeout=self.beats_within,
+            retry_policy=self.retries,
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            priority=Priority(priority_key=build.priority, fairness_key=build.fairness_key or None),
+            summary=build.image,
+        )
+        return outcome
