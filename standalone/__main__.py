@@ -1,15 +1,21 @@
-"""Standalone's command line: `python -m standalone up|down|status|run|demo|engine|engine-down|psql`."""
+"""Standalone's command line: `python -m standalone up|down|status|run|demo|engine|engine-down|logs|psql`."""
 
 import argparse
 import asyncio
 import logging
 import os
 import sys
+from collections.abc import Callable
 
 from pydantic import ValidationError
 from rich.console import Console
 
 from settings import Settings
+from standalone.base_image import REPOSITORY, TAG, ensure_base_image
+from standalone.demo import Story, demo
+from standalone.engine import ensure_engine_at, stop_engine
+from standalone.engine_cgroup import StepLimits
+from standalone.engine_place import EnginePlace
 from standalone.errors import CannotStart
 from standalone.lifecycle import down, show_urls, status, up
 from standalone.ports import LOOPBACK
@@ -41,9 +47,41 @@ def main(words: list[str]) -> int:
 
 def _up(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
     stack = standalone_stack(settings, os.environ)
+    try:
+        _ensure_engine(settings, screen)
+    except CannotStart as refusal:
+        screen.print(f"{refusal}\nBuilds wait until there is one.", style="yellow", markup=False)
     asyncio.run(up(stack, screen))
     screen.print("[bold green]Slipway is up.[/]")
     show_urls(stack, screen)
+    return 0
+
+
+def _demo(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
+    stack, story = standalone_stack(settings, os.environ), Story(screen)
+    with story.part("Docker engine and base image"):
+        _ensure_engine(settings, screen)
+    with story.part("Start Slipway"):
+        asyncio.run(up(stack, screen))
+    asyncio.run(demo(stack, settings.engine_url, story))
+    return 0
+
+
+def _engine(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
+    _ensure_engine(settings, screen)
+    return 0
+
+
+def _ensure_engine(settings: Settings, screen: Console) -> None:
+    limits = StepLimits(settings.build_memory_bytes, settings.build_cpus)
+    ensure_engine_at(settings.engine_url, os.environ, _saying(screen), limits)
+    ensure_base_image(settings.engine_url, os.environ, _saying(screen))
+    screen.print(f"  engine     answers at {settings.engine_url}, and has {REPOSITORY}:{TAG}")
+
+
+def _engine_down(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
+    outcome = stop_engine(EnginePlace())
+    screen.print(_ENGINE_OUTCOMES[outcome])
     return 0
 
 
@@ -81,7 +119,35 @@ def _psql(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
     os.execve(psql, [psql, *where], {**os.environ, **secret})  # noqa: S606
 
 
-_COMMANDS = {"up": _up, "down": _down, "status": _status, "run": _run, "psql": _psql}
+def _logs(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
+    stack = standalone_stack(settings, os.environ)
+    names = ("supervisor", *(member.name for member in stack.members))
+    logs = [str(log) for log in map(stack.log_of, names) if log.exists()]
+    if not logs:
+        raise CannotStart("there are no logs yet; start Slipway with `make up`")
+    os.execvp("tail", ["tail", "-n", "20", "-F", *logs])  # noqa: S606  # it takes our place, Ctrl-C is its own
+
+
+def _saying(screen: Console) -> Callable[[str], None]:
+    return lambda line: screen.print(f"  {line}", markup=False)
+
+
+_ENGINE_OUTCOMES = {
+    "stopped": "The Docker engine is stopped, and its containers with it.",
+    "not ours": "The Docker engine here was not started by Slipway; it is left alone.",
+    "none": "No Docker engine of Slipway's runs.",
+}
+_COMMANDS = {
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "run": _run,
+    "demo": _demo,
+    "engine": _engine,
+    "engine-down": _engine_down,
+    "logs": _logs,
+    "psql": _psql,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,6 +158,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="say what runs")
     run = commands.add_parser("run", help="run everything in the foreground, until Ctrl-C")
     run.add_argument("--tell", type=int, help=argparse.SUPPRESS)  # a pipe of `up`
+    commands.add_parser("demo", help="start everything, build the sample product's tag, and try the image")
+    commands.add_parser("engine", help="make sure of a Docker engine and of the base image")
+    commands.add_parser("engine-down", help="stop the Docker engine, if it is ours")
+    commands.add_parser("logs", help="follow the logs of everything that runs")
     commands.add_parser("psql", help="open the embedded database")
     return parser
 

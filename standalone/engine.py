@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 from standalone import debian_packages
@@ -60,6 +61,15 @@ def ensure_engine(
             say(refusal)
     elif limits and limits != StepLimits():
         say("limits for build steps are not applied: this Docker engine is not ours")
+
+
+def ensure_engine_at(url: str, environment: Mapping[str, str], say: Say, limits: StepLimits) -> None:
+    """Make sure of the engine that the settings name: the machine's own may be started, any other must answer."""
+    place = EnginePlace()
+    if url.startswith("unix://") and Path(url.removeprefix("unix://")).resolve() == place.socket.resolve():
+        ensure_engine(place, environment, say, limits)
+    elif not answers(url):
+        raise CannotStart(f"no Docker engine answers at {url}; look at SLIPWAY_ENGINE_URL and DOCKER_HOST")
 
 
 def stop_engine(place: EnginePlace) -> Literal["stopped", "not ours", "none"]:

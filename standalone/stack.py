@@ -15,7 +15,8 @@ from standalone.postgres import EmbeddedPostgres
 from standalone.programs import Program
 from standalone.temporal_server import TemporalDevServer
 
-_OWN_DATA = ("TEMPORAL_", "DATABASE_URL", "SLIPWAY_DATABASE_URL")  # a parent's values that ours must replace
+_REPLACED = ("TEMPORAL_", "DATABASE_URL", "SLIPWAY_DATABASE_URL")  # a parent's values that ours replace
+_SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  # opens nothing but the sandbox; without one it allows 60 requests an hour
 _EXTRA_GRACE = timedelta(seconds=10)  # what a process may take beyond draining its work
 
 
@@ -114,9 +115,9 @@ class _Plan:
             return
         port = self._settings.sandbox_port
         self._sandbox_url = f"http://{LOOPBACK}:{port}"
-        self._told["GITHUB_API_URL"] = self._sandbox_url
+        self._told |= {"GITHUB_API_URL": self._sandbox_url, "GITHUB_TOKEN": _SANDBOX_TOKEN}
         self._ports.append(("SLIPWAY_SANDBOX_PORT", port))
-        where = ("--root", str(self._data_dir / "sandbox"), "--port", str(port))
+        where = ("--root", str(self._data_dir / "sandbox"), "--port", str(port), "--token", _SANDBOX_TOKEN)
         self._members.append(Member(self._program("sandbox", where, _answers(self._sandbox_url))))
 
     def _plan_worker(self, needs: frozenset[str]) -> None:
@@ -138,7 +139,7 @@ class _Plan:
         is_ready: Callable[[], Awaitable[bool]],
         grace: timedelta = timedelta(seconds=10),
     ) -> Program:
-        kept = {name: value for name, value in self._environment.items() if not name.startswith(_OWN_DATA)}
+        kept = {name: value for name, value in self._environment.items() if not name.startswith(_REPLACED)}
         told = self._told | {"SLIPWAY_TEMPORAL_UI_URL": self._ui_url}
         command = (sys.executable, "-m", module, *arguments)
         return Program(name=module, command=command, is_ready=is_ready, environment=kept | told, grace=grace)

@@ -1,0 +1,88 @@
+#!/bin/sh
+# Bring what everything else needs: Python packages in .venv, exactly those of requirements.lock, and git.
+# Idempotent, safe to run twice at once, and quick when there is nothing to do.
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+cd "$root"
+installed=.venv/requirements.installed # a copy of the lock file that .venv was made from
+export UV_PYTHON_DOWNLOADS=never UV_NO_MANAGED_PYTHON=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+
+say() { printf 'bootstrap: %s\n' "$*"; }
+refuse() {
+  printf 'bootstrap: %s\n' "$@" >&2
+  exit 1
+}
+is_done() { [ -x .venv/bin/python ] && cmp -s requirements.lock "$installed" && command -v git >/dev/null; }
+
+may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+apt_install() {
+  say "installing $* (apt)"
+  DEBIAN_FRONTEND=noninteractive
+  export DEBIAN_FRONTEND
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; } </dev/null >"$log" 2>&1 ||
+    refuse "apt-get could not install $*; its last lines:" "$(tail -n 5 "$log")"
+}
+
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' 2>/dev/null; }
+find_python() { # prints the interpreter itself: a pyenv shim or an active venv would puzzle uv
+  for name in python3 python3.13 python3.12 python3.11 python3.14; do
+    if command -v "$name" >/dev/null && is_new_enough "$name"; then
+      "$name" -c 'import sys; print(getattr(sys, "_base_executable", "") or sys.executable)'
+      return
+    fi
+  done
+  refuse "Slipway needs Python 3.11.4 or newer, and found $(python3 --version 2>/dev/null || echo none)." \
+    "Install one (Debian 13, Ubuntu 24.04: apt-get install python3 python3-venv; elsewhere: pyenv install 3.12, or" \
+    "https://www.python.org/downloads/), put it on PATH as python3.13, python3.12 or python3.11, and run this again."
+}
+
+ensure_git() {
+  command -v git >/dev/null && return
+  may_install || refuse "git is missing. Install it (Debian, Ubuntu: sudo apt-get install git), and run this again."
+  apt_install git
+}
+
+ensure_venv_module() {
+  "$python" -c 'import ensurepip, venv' 2>/dev/null && return
+  package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+  may_install || refuse "$python cannot make virtual environments. Install $package (Debian, Ubuntu:" \
+    "sudo apt-get install $package), and run this again."
+  apt_install "$package"
+}
+
+ensure_uv() {
+  .slipway/uv/bin/uv --version >/dev/null 2>&1 && return
+  say "installing uv"
+  "$python" -m venv --clear .slipway/uv
+  .slipway/uv/bin/python -m pip install --quiet uv >"$log" 2>&1 ||
+    refuse "pip could not install uv; its last lines:" "$(tail -n 5 "$log")"
+}
+
+ensure_packages() {
+  rm -f "$installed" # from here to the end .venv is neither the old nor the new
+  if ! { [ -x .venv/bin/python ] && is_new_enough .venv/bin/python; }; then
+    rm -rf .venv
+    .slipway/uv/bin/uv venv --quiet --python "$python" .venv
+  fi
+  say "installing Python packages ($(grep -c '^[a-z].*==' requirements.lock) locked)"
+  .slipway/uv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
+  cp requirements.lock "$installed.new"
+  mv "$installed.new" "$installed"
+}
+
+is_done && exit 0
+mkdir -p .slipway/logs
+log=.slipway/logs/bootstrap.log
+if command -v flock >/dev/null; then
+  exec 9>.slipway/bootstrap.lock
+  flock -n 9 || { say "another run is at it; waiting" && flock 9; }
+  is_done && exit 0
+fi
+python=$(find_python)
+say "using $("$python" --version) at $python"
+ensure_git
+ensure_venv_module
+ensure_uv
+ensure_packages
+say "ready"
