@@ -17,11 +17,13 @@ from sqlalchemy import Connection, exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from models.errors import DatabaseUnreachable, PoolExhausted, SchemaUnknown
+from models.errors import DatabaseUnreachable, NameTaken, PoolExhausted, SchemaUnknown
+from models.tables import all_tables
 
 log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 3.0
+_HOLD_WAIT_SECONDS = 20.0  # a killed process' connection is gone sooner
 _STATEMENT_MILLISECONDS = 30_000
 _RETRY_AFTER = timedelta(seconds=2)
 # any number that nobody else uses; one key for all that migrates
@@ -81,6 +83,21 @@ class Database:
         except (exc.SQLAlchemyError, *_AWAY) as error:
             _raise_named(error)
 
+    @asynccontextmanager
+    async def sole_holder(self, name: str) -> AsyncIterator[None]:
+        """Hold a name that no other process may hold at once; raise NameTaken when one still does after a while."""
+        connection = await asyncpg.connect(self.url, timeout=_CONNECT_SECONDS, command_timeout=_HOLD_WAIT_SECONDS)
+        try:
+            try:
+                await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", name)
+            except TimeoutError as error:
+                raise NameTaken(
+                    f"Another process is running as '{name}' on this database; give this one another name."
+                ) from error
+            yield
+        finally:
+            connection.terminate()
+
     async def close(self) -> None:
         await self._engine.dispose()
 
@@ -103,6 +120,7 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
+    config.attributes["tables"] = all_tables()
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
     present = MigrationContext.configure(connection).get_current_revision()

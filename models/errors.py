@@ -66,6 +66,12 @@ class PoolExhausted(DomainError):
     code, status, retryable = "pool_exhausted", 503, True
 
 
+class NameTaken(DomainError):
+    """Another live process bears the name that this one was given."""
+
+    code, status = "name_taken", 409
+
+
 class SchemaUnknown(DomainError):
     """The database was migrated by a newer Slipway."""
 

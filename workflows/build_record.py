@@ -34,7 +34,7 @@ BUILD_STATE = SearchAttributeKey.for_int("BuildState")
 _RECORD_RETRIES = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
 )
-_RECORD_LONGEST = timedelta(seconds=30)
+_RECORD_LONGEST = timedelta(seconds=15)
 
 
 class BuildRecord:

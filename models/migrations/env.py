@@ -3,11 +3,11 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from models.tables import all_tables
-
 
 def run(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=all_tables(), transaction_per_migration=False)
+    context.configure(
+        connection=connection, target_metadata=context.config.attributes["tables"], transaction_per_migration=False
+    )
     with context.begin_transaction():
         context.run_migrations()
 

@@ -1,0 +1,103 @@
+"""Temporal as delivery needs it: pokes that start or wake, and native cancels."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.ports import RunAddress
+from models.build_payloads import ImageBuildOrder
+from models.errors import OrchestratorUnreachable
+
+IMAGE_BUILD = "image-build"  # the workflow's registered name
+BUILDS_QUEUE = "builds"
+_CALL_TIMEOUT = timedelta(seconds=1)
+_GONE = RPCStatusCode.NOT_FOUND
+_BUILD_ID = SearchAttributeKey.for_keyword("BuildId")
+_BUILD_STATUS = SearchAttributeKey.for_keyword("BuildStatus")
+_BUILD_STATE = SearchAttributeKey.for_int("BuildState")
+_BUILD_KIND = SearchAttributeKey.for_keyword("BuildKind")
+_IMAGE_NAME = SearchAttributeKey.for_keyword("ImageName")
+_THIRD_PARTY = SearchAttributeKey.for_keyword("ThirdPartyId")
+
+
+async def connect(*, lazy: bool) -> Client:
+    """Connect as Temporal's own settings say (TEMPORAL_ADDRESS, …); `lazy` connects with the first call."""
+    return await Client.connect(
+        **ClientConfig.load_client_connect_config(), data_converter=pydantic_data_converter, lazy=lazy
+    )
+
+
+class TemporalRuns:
+    """Implements activities.ports.BuildRuns."""
+
+    def __init__(self, client: Client, *, stays_open: timedelta) -> None:
+        self._client = client
+        self._stays_open = stays_open
+
+    async def poke(self, run: RunAddress) -> None:
+        order = ImageBuildOrder(build_id=run.build_id, generation=run.generation, stays_open=self._stays_open)
+        try:
+            await self._client.start_workflow(
+                IMAGE_BUILD,
+                order,
+                id=run.workflow_id,
+                task_queue=BUILDS_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal="poke",
+                search_attributes=_attributes(run),
+                priority=Priority(priority_key=run.priority, fairness_key=run.fairness_key or None),
+                static_summary=run.image,
+                rpc_timeout=_CALL_TIMEOUT,
+            )
+        except (RPCError, RuntimeError) as error:
+            raise _unreachable(error) from error
+
+    async def cancel(self, run: RunAddress) -> bool:
+        try:
+            await self._client.get_workflow_handle(run.workflow_id).cancel(rpc_timeout=_CALL_TIMEOUT)
+        except RPCError as error:
+            if error.status == _GONE:
+                return False
+            raise _unreachable(error) from error
+        except RuntimeError as error:
+            raise _unreachable(error) from error
+        return True
+
+    async def ping(self) -> None:
+        """Raise OrchestratorUnreachable when Temporal does not answer."""
+        try:
+            is_healthy = await self._client.service_client.check_health(timeout=_CALL_TIMEOUT)
+        except (RPCError, RuntimeError) as error:
+            raise _unreachable(error) from error
+        if not is_healthy:
+            raise OrchestratorUnreachable("Temporal answers that it is not serving; builds wait until it is.")
+
+
+def _attributes(run: RunAddress) -> TypedSearchAttributes:
+    pairs: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(_BUILD_ID, str(run.build_id)),
+        SearchAttributePair(_BUILD_STATUS, "pending"),
+        SearchAttributePair(_BUILD_STATE, 0),
+        SearchAttributePair(_BUILD_KIND, run.kind),
+        SearchAttributePair(_IMAGE_NAME, run.image),
+    ]
+    if run.third_party_id is not None:
+        pairs.append(SearchAttributePair(_THIRD_PARTY, run.third_party_id))
+    return TypedSearchAttributes(pairs)
+
+
+def _unreachable(error: Exception) -> OrchestratorUnreachable:
+    return OrchestratorUnreachable(f"Temporal cannot be reached; builds wait until it can. ({type(error).__name__})")

@@ -1,0 +1,41 @@
+"""The activities between a run and its row."""
+
+from datetime import timedelta
+
+from temporalio import activity
+
+from models.build_payloads import Claim, Claimed, RowView, StateReport, WishReport
+from models.build_repository import BuildRepository
+from models.database import Database
+from models.hints import DIRTY, Hints, build_topic
+
+
+class BuildRecordActivities:
+    def __init__(self, database: Database, hints: Hints, *, stays_open: timedelta) -> None:
+        self._database = database
+        self._hints = hints
+        self._stays_open = stays_open
+
+    @activity.defn
+    async def claim_build(self, claim: Claim) -> Claimed:
+        """Give a run its work. Idempotent: the run id names the claim."""
+        async with self._database.transaction() as session:
+            claimed = await BuildRepository(session, stays_open=self._stays_open).claim(claim)
+        self._hints.give(build_topic(claim.build_id))
+        return claimed
+
+    @activity.defn
+    async def report_state(self, report: StateReport) -> RowView:
+        """Store a run's whole state. Idempotent: (epoch, seq) names the report."""
+        async with self._database.transaction() as session:
+            row = await BuildRepository(session, stays_open=self._stays_open).report(report)
+        self._hints.give(build_topic(report.build_id))
+        return row
+
+    @activity.defn
+    async def record_wish(self, report: WishReport) -> bool:
+        """Write what an operator signalled to the row. Idempotent: the wish says what is wanted, not what to change."""
+        async with self._database.transaction() as session:
+            is_taken = await BuildRepository(session, stays_open=self._stays_open).wish(report)
+        self._hints.give(DIRTY, build_topic(report.build_id))
+        return is_taken

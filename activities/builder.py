@@ -1,0 +1,191 @@
+"""A builder host: it runs executions under leases, whatever happens to the activities that watch them."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from typing import Self
+from uuid import UUID
+
+from activities.builder_identity import BuilderIdentity
+from activities.execution_run import ExecutionRun, RunParts
+from activities.log_archive import LogArchive
+from activities.log_shipper import LogShipper
+from activities.ports import BuildProgress, ContainerEngine, EngineInfo, ObjectStore
+from activities.public_name import INSTANCE_LABEL
+from activities.source_tree import ArchiveLimits
+from activities.work_area import WorkArea
+from models.build_payloads import Checkpoint
+from models.database import Database
+from models.errors import DatabaseUnreachable, DomainError, EngineUnreachable, NoFreeSlot, PoolExhausted
+from models.execution import BuildExecution
+from models.execution_repository import LEASE, BuilderReport, ExecutionRepository
+from models.hints import SLOTS, Hints, build_topic
+from models.image_reference import RESERVED_PREFIX
+from models.log_repository import LogRepository
+
+log = logging.getLogger(__name__)
+
+_BEAT = timedelta(seconds=4)
+Beat = Callable[[BuildProgress], None]
+
+
+class Builder:
+    """Use as `async with Builder(…) as builder`; leaving it ends what still runs and hands it over."""
+
+    def __init__(
+        self,
+        identity: BuilderIdentity,
+        *,
+        database: Database,
+        hints: Hints,
+        engine: ContainerEngine,
+        store: ObjectStore,
+        area: WorkArea,
+        archive_limits: ArchiveLimits,
+    ) -> None:
+        self.identity = identity
+        self._database = database
+        self._hints = hints
+        self._engine = engine
+        self._runs: dict[int, ExecutionRun] = {}
+        self._shipper = LogShipper(database, hints)
+        self._archive = LogArchive(identity.name, database, store, area)
+        self._parts = RunParts(database, hints, engine, store, area, self._shipper, identity, archive_limits)
+        self._stack = AsyncExitStack()
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        report = await self._describe()
+        async with self._database.transaction() as session:
+            await LogRepository(session).prepare_days()
+            lost = await ExecutionRepository(session).register_builder(report)
+        self._hints.give(SLOTS, *(build_topic(execution.build_id) for execution in lost))
+        log.info("builder_started", extra={"builder": report.name, "slots": report.slots, "closed": len(lost)})
+        await self._sweep_attempt_tags(report)
+        await self._stack.enter_async_context(self._shipper)
+        await self._stack.enter_async_context(self._archive)
+        self._keeper = asyncio.create_task(self._keep(), name="lease-keeper")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(run.stop() for run in self._runs.values()), return_exceptions=True)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+        await self._stack.aclose()
+
+    async def attempt(self, build: Checkpoint, beat: Beat) -> BuildExecution:
+        """Run the build here, or watch the live execution that it has, and return that execution when it has ended.
+
+        A cancelled caller ends only the watching. Raises ExecutionLost when the build is no longer this run's.
+        """
+        async with self._hints.watching(SLOTS) as slots:
+            while (execution := await self._open(build)) is None:
+                beat(BuildProgress())
+                await slots.wait(1)
+        token = execution.token or 0
+        async with self._hints.watching(build_topic(build.build_id)) as watch:
+            while True:
+                async with self._database.transaction() as session:
+                    seen = await ExecutionRepository(session).execution(token)
+                    is_live = seen.outcome is not None or await ExecutionRepository(session).live_execution(
+                        build.build_id
+                    )
+                if seen.outcome is not None or not is_live:
+                    return seen
+                run = self._runs.get(token)
+                beat(run.progress if run is not None else BuildProgress())
+                await watch.wait(1)
+
+    async def cancel(self, build_id: UUID) -> bool:
+        """End the build's work here and return when it is dead; False when nothing of it runs here."""
+        runs = [run for run in self._runs.values() if run.execution.build_id == build_id]
+        for run in runs:
+            await run.cancel()
+        return bool(runs)
+
+    async def _open(self, build: Checkpoint) -> BuildExecution | None:
+        """Open or join the build's execution; None while there is no slot."""
+        try:
+            async with self._database.transaction() as session:
+                execution, is_new = await ExecutionRepository(session).open_execution(
+                    build.build_id, build.epoch, self.identity.name
+                )
+        except NoFreeSlot:
+            return None
+        if is_new:
+            run = ExecutionRun(execution, build, self._parts)
+            token = execution.token or 0
+            self._runs[token] = run
+            run.start(lambda: self._forget(token))
+            self._hints.give(SLOTS, build_topic(build.build_id))
+        return execution
+
+    def _forget(self, token: int) -> None:
+        self._runs.pop(token, None)
+        self._archive.notice()
+        self._hints.give(SLOTS)
+
+    async def _keep(self) -> None:
+        """Beat, and end what lost its lease: somebody else may be building it by now."""
+        loop = asyncio.get_running_loop()
+        kept_at = loop.time()
+        while True:
+            await asyncio.sleep(_BEAT.total_seconds())
+            tokens = list(self._runs)
+            try:
+                report = await self._describe()
+                async with self._database.transaction() as session:
+                    held = await ExecutionRepository(session).beat(report, tokens)
+                kept_at = loop.time()
+            except (DatabaseUnreachable, PoolExhausted):
+                log.warning("builder_beat_failed", extra={"builder": self.identity.name})
+                held = set(tokens) if loop.time() - kept_at < LEASE.total_seconds() else set()
+            for token in set(tokens) - held:
+                run = self._runs.get(token)
+                if run is not None:
+                    log.error("lease_lost", extra={"token": token, "build": str(run.execution.build_id)})
+                    await run.lose()
+
+    async def _describe(self) -> BuilderReport:
+        info: EngineInfo | None = None
+        error: str | None = None
+        try:
+            info = await self._engine.info()
+        except EngineUnreachable as unreachable:
+            error = unreachable.detail
+        return BuilderReport(
+            name=self.identity.name,
+            incarnation=self.identity.incarnation,
+            slots=self.identity.slots,
+            engine_version=info.version if info is not None else None,
+            engine_error=error,
+            is_limited=info is not None and info.honours_limits,
+        )
+
+    async def _sweep_attempt_tags(self, report: BuilderReport) -> None:
+        """Take away the names of attempts whose builds can no longer go on."""
+        if report.engine_error is not None:
+            return
+        try:
+            tags = await self._engine.tags_labelled(INSTANCE_LABEL, self.identity.instance)
+            attempts = {tag: _build_of(tag) for tag in tags if tag.startswith(RESERVED_PREFIX)}
+            builds = [build for build in attempts.values() if build is not None]
+            async with self._database.transaction() as session:
+                unfinished = await ExecutionRepository(session).unfinished_builds(builds)
+            for tag, build in attempts.items():
+                if build not in unfinished:
+                    await self._engine.untag(tag)
+        except DomainError as error:
+            log.warning("attempt_tags_not_swept", extra={"error": error.detail})
+
+
+def _build_of(tag: str) -> UUID | None:
+    name = tag.removeprefix(RESERVED_PREFIX).partition(":")[0]
+    try:
+        return UUID(name)
+    except ValueError:
+        return None

@@ -1,0 +1,214 @@
+"""One execution on this host: unpack the source, let the engine build, store the log, record the end."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from activities.adapters.build_context import locate_dockerfile
+from activities.builder_identity import BuilderIdentity
+from activities.log_shipper import LogShipper
+from activities.ports import (
+    BuildProgress,
+    ContainerEngine,
+    EngineBuild,
+    EngineBuildRequest,
+    EngineOutcome,
+    ObjectStore,
+)
+from activities.public_name import INSTANCE_LABEL
+from activities.source_archive import extract_archive, remove_tree
+from activities.source_tree import ArchiveLimits
+from activities.stoppable import run_stoppable
+from activities.work_area import WorkArea
+from models.build_payloads import Checkpoint
+from models.build_repository import BuildInputs, BuildRepository
+from models.database import Database
+from models.errors import (
+    BuildCancelled,
+    DatabaseUnreachable,
+    DockerBuildFailed,
+    DomainError,
+    ExecutionLost,
+    PoolExhausted,
+    SourceGone,
+    UnknownFailure,
+)
+from models.execution import BuildExecution
+from models.execution_repository import ExecutionEnd, ExecutionRepository
+from models.hints import Hints, build_topic
+from models.image_reference import attempt_reference
+from models.log_repository import LogRepository
+
+log = logging.getLogger(__name__)
+
+_RECORD_TRIES_EVERY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class RunParts:
+    """What every execution of a host shares."""
+
+    database: Database
+    hints: Hints
+    engine: ContainerEngine
+    store: ObjectStore
+    area: WorkArea
+    shipper: LogShipper
+    identity: BuilderIdentity
+    archive_limits: ArchiveLimits
+
+
+class ExecutionRun:
+    """Runs in a task of its own from start() on."""
+
+    def __init__(self, execution: BuildExecution, build: Checkpoint, parts: RunParts) -> None:
+        self.execution = execution
+        self._token = execution.token or 0
+        self._build = build
+        self._parts = parts
+        self._engine_build: EngineBuild | None = None
+        self._preparation: asyncio.Task[EngineBuildRequest] | None = None
+        self._is_ending = False
+        self._is_cancel_wanted = False
+        self._is_lost = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def progress(self) -> BuildProgress:
+        return self._engine_build.progress if self._engine_build is not None else BuildProgress()
+
+    def start(self, when_ended: Callable[[], None]) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"execution-{self._token}")
+        self._task.add_done_callback(lambda _task: when_ended())
+
+    async def cancel(self) -> None:
+        """End the work because a cancel is wanted, and return when it is dead and recorded."""
+        self._is_cancel_wanted = True
+        await self._end_work()
+
+    async def lose(self) -> None:
+        """End the work because the lease is lost; nothing more is recorded."""
+        self._is_lost = True
+        self._parts.shipper.forget(self._token)
+        await self._end_work()
+
+    async def stop(self) -> None:
+        """End the work because the worker stops; the build is tried again elsewhere, or here after the restart."""
+        await self._end_work()
+
+    async def _end_work(self) -> None:
+        self._is_ending = True
+        if self._engine_build is not None:
+            await self._engine_build.cancel()
+        elif self._preparation is not None:
+            self._preparation.cancel()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        work = await asyncio.to_thread(self._parts.area.folder, f"execution-{self._token}")
+        try:
+            end = await self._outcome(work)
+            await self._record(end)
+        except ExecutionLost:
+            log.warning("execution_lost", extra={"token": self._token, "build": str(self._build.build_id)})
+        finally:
+            self._parts.shipper.forget(self._token)
+            await asyncio.to_thread(remove_tree, work)
+            self._parts.hints.give(build_topic(self._build.build_id))
+
+    async def _outcome(self, work: Path) -> ExecutionEnd:
+        """Do the work; whatever it comes to is an end to record."""
+        error: DomainError | None = None
+        outcome: EngineOutcome | None = None
+        try:
+            outcome = await self._work(work)
+        except DomainError as failure:
+            error = failure
+        except asyncio.CancelledError:  # of the preparation
+            error = BuildCancelled("The build was ended before its first step.")
+        except Exception:  # the outermost line of this task: a defect is recorded, and stays loud in the log
+            log.exception("execution_defect", extra={"token": self._token})
+            error = UnknownFailure("The build failed by a fault of Slipway itself; the worker's log says more.")
+        return ExecutionEnd(
+            outcome=self._word(error),
+            log_bytes=0,
+            log_tail="",
+            log_loss=self._engine_build.log_loss if self._engine_build is not None else None,
+            docker_image_id=outcome.image_id if outcome is not None else None,
+            error=error,
+        )
+
+    def _word(self, error: DomainError | None) -> str:
+        if error is None:
+            return "succeeded"
+        if isinstance(error, BuildCancelled):
+            return "cancelled" if self._is_cancel_wanted else "lost"
+        return "lost" if error.retryable else "failed"
+
+    async def _work(self, work: Path) -> EngineOutcome:
+        async with self._parts.database.transaction() as session:
+            inputs = await BuildRepository(session, stays_open=self._parts.identity.build_timeout).inputs(
+                self._build.build_id
+            )
+        self._preparation = asyncio.create_task(self._prepare(inputs, work))
+        request = await self._preparation
+        self._engine_build = await self._parts.engine.start_build(request, work)
+        self._parts.shipper.add(self.execution, self._engine_build)
+        if self._is_ending:  # it was wanted while the engine was asked to begin
+            await self._engine_build.cancel()
+        limit = self._parts.identity.build_timeout.total_seconds()
+        try:
+            async with asyncio.timeout(limit):
+                return await self._engine_build.result()
+        except TimeoutError:
+            await self._engine_build.cancel()
+            raise DockerBuildFailed(
+                f"The build took longer than {limit:.0f} seconds and was ended;"
+                " raise SLIPWAY_BUILD_TIMEOUT if that is right."
+            ) from None
+
+    async def _prepare(self, inputs: BuildInputs, work: Path) -> EngineBuildRequest:
+        key = self._build.variables.get("source_key", "")
+        archive = await self._parts.store.path_of(key) if key else None
+        if archive is None:
+            raise SourceGone(f"The source archive of {inputs.repo} is no longer kept; it is fetched again.")
+        tree = work / "source"
+        tree.mkdir(mode=0o700)
+        await run_stoppable(partial(extract_archive, archive, tree, self._parts.archive_limits), lambda _done: None)
+        context, dockerfile = await asyncio.to_thread(locate_dockerfile, tree, inputs.dockerfile_path)
+        instance = self._parts.identity.instance
+        return EngineBuildRequest(
+            engine_build_id=f"{instance}-{self._token}",
+            tag=attempt_reference(self._build.build_id, self._token),
+            context_dir=context,
+            dockerfile=dockerfile,
+            labels={
+                INSTANCE_LABEL: instance,
+                "slipway.build": str(self._build.build_id),
+                "slipway.repo": inputs.repo,
+                "slipway.commit": self._build.variables.get("commit_sha", ""),
+                "managed_by": "slipway",
+            },
+            build_args=inputs.build_args,
+            target=inputs.target,
+        )
+
+    async def _record(self, end: ExecutionEnd) -> None:
+        """Store the rest of the log, then the end; waits for Postgres as long as the lease may hold."""
+        while not self._is_lost:
+            with suppress(DatabaseUnreachable, PoolExhausted):
+                shipped = await self._parts.shipper.finish(self._token)
+                async with self._parts.database.transaction() as session:
+                    size = await LogRepository(session).size(self._token, self.execution.log_day)
+                    await ExecutionRepository(session).end(
+                        self._token, replace(end, log_bytes=size, log_tail=shipped.tail)
+                    )
+                self._parts.hints.give(build_topic(self._build.build_id))
+                return
+            await asyncio.sleep(_RECORD_TRIES_EVERY_SECONDS)
+        raise ExecutionLost("The lease ran out before the end could be recorded.")

@@ -1,0 +1,95 @@
+"""Ended logs as whole objects: what stays when a day's rows are dropped."""
+
+import asyncio
+import hashlib
+import logging
+from contextlib import suppress
+from typing import Self
+
+import zstandard
+
+from activities.ports import ObjectStore
+from activities.work_area import WorkArea
+from models.database import Database
+from models.errors import DomainError
+from models.execution import BuildExecution
+from models.execution_repository import ExecutionRepository
+from models.log_repository import LogRepository
+
+log = logging.getLogger(__name__)
+
+_PAGE = 1024 * 1024
+_LOOK_AGAIN_SECONDS = 60.0  # for what a fault left undone
+
+
+def log_key(build_id: object, attempt: int) -> str:
+    return f"logs/{build_id}/{attempt}.log.zst"
+
+
+class LogArchive:
+    """Keeps every ended log of one builder. Use as `async with LogArchive(…) as archive`."""
+
+    def __init__(self, builder: str, database: Database, store: ObjectStore, area: WorkArea) -> None:
+        self._builder = builder
+        self._database = database
+        self._store = store
+        self._area = area
+        self._ended = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._ended.set()
+        self._task = asyncio.create_task(self._run(), name="log-archive")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def notice(self) -> None:
+        """Say that an execution has ended."""
+        self._ended.set()
+
+    async def _run(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                    await self._ended.wait()
+            self._ended.clear()
+            try:
+                await self._keep_all()
+            except (DomainError, OSError) as error:
+                log.warning("log_archive_waits", extra={"error": type(error).__name__})
+
+    async def _keep_all(self) -> None:
+        while True:
+            async with self._database.transaction() as session:
+                ended = await ExecutionRepository(session).unkept_logs(self._builder)
+            for execution in ended:
+                await self._keep(execution)
+            if not ended:
+                return
+
+    async def _keep(self, execution: BuildExecution) -> None:
+        """Write one log as an object. Idempotent: the key names the attempt, whose bytes no longer change."""
+        token = execution.token or 0
+        folder = await asyncio.to_thread(self._area.folder, f"log-{token}")
+        path = folder / "log.zst"
+        digest, size = hashlib.sha256(), 0
+        with path.open("wb") as file, zstandard.ZstdCompressor().stream_writer(file) as squeezed:
+            while True:
+                async with self._database.transaction() as session:
+                    page = await LogRepository(session).read(token, execution.log_day, size, _PAGE)
+                if not page.data:
+                    break
+                digest.update(page.data)
+                size = page.end
+                await asyncio.to_thread(squeezed.write, page.data)
+        key = log_key(execution.build_id, execution.attempt)
+        await self._store.put_file(key, path)
+        path.unlink(missing_ok=True)
+        folder.rmdir()
+        async with self._database.transaction() as session:
+            await ExecutionRepository(session).keep_log(token, key=key, sha256=digest.hexdigest(), size_bytes=size)

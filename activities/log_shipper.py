@@ -1,0 +1,145 @@
+"""Logs on their way from the builder's disk to Postgres: one commit a tick for all that build here."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from activities.ports import BuildProgress, EngineBuild
+from models.database import Database
+from models.errors import DatabaseUnreachable, PoolExhausted
+from models.execution import BuildExecution
+from models.execution_repository import ExecutionRepository
+from models.hints import Hints, build_topic
+from models.log_chunk import LogBytes
+from models.log_repository import LogRepository
+
+log = logging.getLogger(__name__)
+
+TICK = timedelta(milliseconds=100)
+_PROGRESS_EVERY_SECONDS = 1.0
+_MOST_PER_TICK = 1024 * 1024
+_TAIL_BYTES = 4000
+
+
+@dataclass
+class _Shipment:
+    """One log, and how much of it is stored."""
+
+    execution: BuildExecution
+    source: EngineBuild
+    shipped: int = 0
+    tail: bytes = b""
+    shown: BuildProgress = field(default_factory=BuildProgress)
+    shown_at: float = 0.0
+
+    @property
+    def token(self) -> int:
+        return self.execution.token or 0
+
+    def has_news(self, now: float) -> bool:
+        is_progress_due = now - self.shown_at >= _PROGRESS_EVERY_SECONDS and self.source.progress != self.shown
+        return self.source.log_size > self.shipped or is_progress_due
+
+
+@dataclass(frozen=True)
+class ShippedLog:
+    size_bytes: int
+    tail: str
+
+
+class LogShipper:
+    """Use as `async with LogShipper(…) as shipper`."""
+
+    def __init__(self, database: Database, hints: Hints) -> None:
+        self._database = database
+        self._hints = hints
+        self._shipments: dict[int, _Shipment] = {}
+        self._work = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="log-shipper")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def add(self, execution: BuildExecution, source: EngineBuild) -> None:
+        """Ship this log from now on."""
+        shipment = _Shipment(execution, source)
+        self._shipments[shipment.token] = shipment
+        self._work.set()
+
+    async def finish(self, token: int) -> ShippedLog:
+        """Ship what is left of an ended log; nothing was shipped of one that was never added. A repeat is harmless."""
+        shipment = self._shipments.get(token)
+        if shipment is None:
+            return ShippedLog(0, "")
+        while shipment.source.log_size > shipment.shipped:
+            await self._ship()
+        return ShippedLog(shipment.shipped, shipment.tail.decode("utf-8", errors="replace"))
+
+    def forget(self, token: int) -> None:
+        """Stop shipping a log: it is stored whole, or its execution was lost."""
+        self._shipments.pop(token, None)
+
+    async def _run(self) -> None:
+        while True:
+            await self._work.wait()
+            if not self._shipments:
+                self._work.clear()
+                continue
+            await asyncio.sleep(TICK.total_seconds())
+            try:
+                await self._ship()
+            except (DatabaseUnreachable, PoolExhausted):
+                log.warning("log_shipping_waits", extra={"logs": len(self._shipments)})
+                await asyncio.sleep(1)
+
+    async def _ship(self) -> None:
+        """Store what is new of every log in one commit; nothing is lost when the commit fails."""
+        async with self._turn:
+            now = asyncio.get_running_loop().time()
+            due = [shipment for shipment in self._shipments.values() if shipment.has_news(now)]
+            if not due:
+                return
+            read = [await asyncio.to_thread(_read, shipment) for shipment in due]
+            progress = [shipment.source.progress for shipment in due]
+            async with self._database.transaction() as session:
+                logs, executions = LogRepository(session), ExecutionRepository(session)
+                for shipment, data, shown in zip(due, read, progress, strict=True):
+                    execution = shipment.execution
+                    if data:
+                        await logs.add(shipment.token, execution.log_day, LogBytes(shipment.shipped, data))
+                    if shown != shipment.shown and now - shipment.shown_at >= _PROGRESS_EVERY_SECONDS:
+                        await executions.show_progress(
+                            execution.build_id,
+                            execution.attempt,
+                            step=shown.step,
+                            steps=shown.steps,
+                            last_line=shown.last_line,
+                        )
+                        shipment.shown, shipment.shown_at = shown, now
+            for shipment, data in zip(due, read, strict=True):
+                shipment.shipped += len(data)
+                shipment.tail = (shipment.tail + data)[-_TAIL_BYTES:]
+            self._hints.give(*(build_topic(shipment.execution.build_id) for shipment in due))
+
+
+def _read(shipment: _Shipment) -> bytes:
+    size = min(shipment.source.log_size - shipment.shipped, _MOST_PER_TICK)
+    return _read_at(shipment.source.log_path, shipment.shipped, size) if size > 0 else b""
+
+
+def _read_at(path: Path, offset: int, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)

@@ -1,0 +1,90 @@
+"""The relay: delivers what nobody else has delivered, and keeps the house.
+
+Its clock is its own. A Temporal schedule would be lost together with what the relay watches.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from activities.delivery import deliver_dirty
+from activities.ports import BuildRuns
+from models.database import Database
+from models.delivery_repository import DeliveryRepository
+from models.errors import DatabaseUnreachable, OrchestratorUnreachable, PoolExhausted
+from models.hints import DIRTY, Hints
+from models.idempotency_repository import IdempotencyRepository
+from models.log_repository import LogRepository
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_AWAY = (DatabaseUnreachable, PoolExhausted, OrchestratorUnreachable)
+_ABANDONED_AFTER = timedelta(seconds=30)
+_KEYS_AT_ONCE = 1000
+
+
+@dataclass
+class Chore:
+    """Something to do now and then. Two relays may do it at once: each chore is harmless twice."""
+
+    name: str
+    every: timedelta
+    do: Callable[[], Awaitable[None]]
+    due_at: float = field(default=0.0)
+
+
+class Relay:
+    def __init__(self, database: Database, hints: Hints, runs: BuildRuns, *, log_retention: timedelta) -> None:
+        self._database = database
+        self._hints = hints
+        self._runs = runs
+        self._log_retention = log_retention
+        self.chores = [
+            Chore("abandoned_builds", timedelta(seconds=15), self._deliver_abandoned),
+            Chore("log_days", timedelta(hours=1), self._keep_log_days),
+            Chore("idempotency_keys", timedelta(minutes=10), self._forget_keys),
+        ]
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with self._hints.watching(DIRTY) as watch:
+            is_away = False
+            while True:
+                try:
+                    while await deliver_dirty(self._database, self._runs):
+                        pass
+                    await self._do_chores()
+                    is_away = False
+                except _AWAY as error:
+                    if not is_away:
+                        log.warning("delivery_waits", extra={"why": error.detail})
+                    is_away = True
+                    await asyncio.sleep(_LOOK_SECONDS)
+                await watch.wait(_LOOK_SECONDS)
+
+    async def _do_chores(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for chore in self.chores:
+            if now >= chore.due_at:
+                chore.due_at = now + chore.every.total_seconds()
+                await chore.do()
+
+    async def _deliver_abandoned(self) -> None:
+        async with self._database.transaction() as session:
+            found = await DeliveryRepository(session).mark_abandoned(_ABANDONED_AFTER)
+        if found:
+            log.warning("builds_marked_for_delivery", extra={"builds": found})
+
+    async def _keep_log_days(self) -> None:
+        async with self._database.transaction() as session:
+            await LogRepository(session).prepare_days()
+            dropped = await LogRepository(session).drop_days_before(self._log_retention)
+        if dropped:
+            log.info("log_days_dropped", extra={"days": [day.isoformat() for day in dropped]})
+
+    async def _forget_keys(self) -> None:
+        async with self._database.transaction() as session:
+            await IdempotencyRepository(session).forget_old(_KEYS_AT_ONCE)

@@ -1,0 +1,163 @@
+"""Resolving a tag and keeping its source: the activities that read GitHub."""
+
+import asyncio
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from temporalio import activity
+
+from activities.beats import beating
+from activities.ports import ContainerEngine, ObjectStore, SourceHost
+from activities.public_name import refuse_foreign
+from activities.source_archive import inspect_archive
+from activities.source_tree import ArchiveLimits
+from activities.stoppable import run_stoppable
+from activities.work_area import WorkArea
+from models.build_payloads import ArtifactReport, Checkpoint, StageOutcome
+from models.build_repository import BuildRepository
+from models.database import Database
+from models.errors import CommitMismatch, SourceHostUnreachable, SourceRefused
+from models.execution_repository import ExecutionRepository
+from models.hints import SLOTS, Hints
+
+log = logging.getLogger(__name__)
+
+_BLOCK = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class DownloadLimits:
+    largest_bytes: int
+    longest: timedelta
+
+
+class TagActivities:
+    """Runs on an engine's host: what the tag names, and whether the image's name is free there."""
+
+    def __init__(self, database: Database, host: SourceHost, engine: ContainerEngine, instance: str) -> None:
+        self._database = database
+        self._host = host
+        self._engine = engine
+        self._instance = instance
+
+    @activity.defn
+    async def resolve_tag(self, build: Checkpoint) -> StageOutcome:
+        """Name the commit behind the tag and check it against the one asked for. A pure read: a repeat is harmless."""
+        async with beating():
+            await refuse_foreign(self._engine, self._instance, build.image)
+            async with self._database.transaction() as session:
+                wanted = (await BuildRepository(session, stays_open=timedelta(0)).inputs(build.build_id)).wanted_commit
+            commit = await self._host.resolve_tag(build.repo, build.tag)
+        if not commit.startswith(wanted):
+            raise CommitMismatch(
+                f"Tag {build.tag} of {build.repo} names commit {commit}, but commit {wanted} was asked for."
+                " Send the commit that the tag names, or move the tag."
+            )
+        return StageOutcome(message=f"{build.tag} is {commit}", variables={"commit_sha": commit})
+
+
+class SourceActivities:
+    def __init__(
+        self,
+        database: Database,
+        hints: Hints,
+        host: SourceHost,
+        store: ObjectStore,
+        area: WorkArea,
+        *,
+        download: DownloadLimits,
+        archive: ArchiveLimits,
+    ) -> None:
+        self._database = database
+        self._hints = hints
+        self._host = host
+        self._store = store
+        self._area = area
+        self._download = download
+        self._archive = archive
+
+    @activity.defn
+    async def fetch_source(self, build: Checkpoint) -> StageOutcome:
+        """Keep the tarball of the resolved commit. Idempotent: the key names the commit, whose bytes never change."""
+        await self._wait_for_turn(build)
+        commit = build.variables["commit_sha"]
+        key = f"source/{build.repo}/{commit}.tar.gz"
+        kept = await self._store.path_of(key)
+        if kept is None:
+            folder = await asyncio.to_thread(self._area.folder, f"fetch-{build.build_id}-{activity.info().attempt}")
+            await self._fetch(build.repo, commit, folder / "source.tar.gz", key)
+            kept = await self._store.path_of(key)
+        if kept is None:
+            raise SourceHostUnreachable("The source was stored and is gone again; it is fetched once more.")
+        size_bytes, sha256 = await asyncio.to_thread(_measure, kept)
+        archive = ArtifactReport(
+            state_code=20,
+            name="source_archive",
+            type="source_archive",
+            path=key,
+            storage_backend="local",
+            size_bytes=size_bytes,
+            checksum=sha256,
+        )
+        return StageOutcome(
+            message=f"{size_bytes} bytes", artifacts=(archive,), variables={"source_key": key, "source_sha256": sha256}
+        )
+
+    async def _wait_for_turn(self, build: Checkpoint) -> None:
+        """Return when few enough sources lie ready ahead of the builders."""
+        async with self._hints.watching(SLOTS) as watch:
+            while True:
+                async with self._database.transaction() as session:
+                    if await ExecutionRepository(session).may_fetch(build.build_id):
+                        return
+                activity.heartbeat("waits for its turn")
+                await watch.wait(1)
+
+    async def _fetch(self, repo: str, commit: str, path: Path, key: str) -> None:
+        try:
+            try:
+                async with asyncio.timeout(self._download.longest.total_seconds()):
+                    await self._stream(repo, commit, path)
+            except TimeoutError as error:
+                raise SourceHostUnreachable(
+                    f"The source of {repo} did not arrive within {self._download.longest.total_seconds():.0f} seconds."
+                ) from error
+            inspect = partial(inspect_archive, path, self._archive)
+            summary = await run_stoppable(inspect, activity.heartbeat)
+            log.info("source_fetched", extra={"key": key, "entries": summary.entries, "bytes": summary.unpacked_bytes})
+            await self._store.put_file(key, path)
+        finally:
+            await asyncio.to_thread(_remove, path)
+
+    async def _stream(self, repo: str, commit: str, path: Path) -> None:
+        size_bytes = 0
+        async with self._host.tarball(repo, commit) as chunks:
+            with path.open("wb") as file:  # a local write of some KiB does not hold the loop up
+                async for chunk in chunks:
+                    size_bytes += len(chunk)
+                    if size_bytes > self._download.largest_bytes:
+                        raise SourceRefused(
+                            f"The source of {repo} is larger than {self._download.largest_bytes} bytes compressed;"
+                            " raise SLIPWAY_SOURCE_MAX_BYTES if that is right."
+                        )
+                    file.write(chunk)
+                    activity.heartbeat(size_bytes)  # per chunk: a download that stalls must look dead
+
+
+def _measure(path: Path) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    size_bytes = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size_bytes += len(block)
+    return size_bytes, digest.hexdigest()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.parent.rmdir()

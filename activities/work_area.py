@@ -1,0 +1,71 @@
+"""A folder of this process for temporary files. What a killed process left is swept by the next one."""
+
+import fcntl
+import logging
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from activities.source_archive import remove_tree
+
+log = logging.getLogger(__name__)
+
+_LOCK = ".lock"
+
+
+class WorkArea:
+    """Use as `with WorkArea(root) as area`. A lock that dies with its process tells live areas from left ones."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.path = root / uuid4().hex
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.mkdir(mode=0o700)
+        self._lock = _lock(self.path)
+        self.sweep()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        remove_tree(self.path)
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def folder(self, name: str) -> Path:
+        """Make an empty folder of this name in the area; one that is there already is emptied."""
+        path = self.path / name
+        remove_tree(path)
+        path.mkdir(mode=0o700)
+        return path
+
+    def sweep(self) -> int:
+        """Remove the areas of processes that have ended; return how many."""
+        swept = 0
+        for other in self._root.iterdir():
+            if other == self.path:
+                continue
+            lock = _lock(other)
+            if lock is not None:
+                remove_tree(other)
+                os.close(lock)
+                swept += 1
+        if swept:
+            log.info("work_areas_swept", extra={"areas": swept})
+        return swept
+
+
+def _lock(area: Path) -> int | None:
+    """Return a descriptor that holds the area's lock, None when a live process holds it."""
+    descriptor = os.open(area / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
