@@ -30,6 +30,7 @@ from models.event_repository import EventRepository
 from models.image import DockerImage
 
 TEMPORAL_ACTOR = "temporal"  # who acts when an operator speaks to Temporal itself
+_RUN_ACTOR = "slipway"  # the build's own run
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,12 @@ class BuildRepository:
             check_wish(self._facts(row, now), wish.wish)
             self._apply_wish(row, now, wish.wish, wish.state_code)
         except BuildStateConflict as refusal:
-            await self._event("build.signal_refused", row, {"signal": wish.wish, "why": refusal.detail})
+            await self._event("build.signal_refused", row, {"signal": wish.wish, "why": refusal.detail}, TEMPORAL_ACTOR)
             return False
         if wish.wish == Wish.RESUME:
             await self._trail.resolve_failures(row.id, now)
             await self._show_on_image(row, {"build_error": None})
-        await self._event(f"build.{wish.wish}_requested", row, {"state_code": row.resume_from})
+        await self._event(f"build.{wish.wish}_requested", row, {"state_code": row.resume_from}, TEMPORAL_ACTOR)
         await self._session.flush()
         await DeliveryRepository(self._session).mark_dirty(row.id)
         return True
@@ -229,7 +230,7 @@ class BuildRepository:
         row.cancel_receipt = {"by": actor, "requested_at": requested, "acknowledged_at": now.isoformat()}
         if not is_parked:
             await self._trail.fail_open_states(row.id, now, "cancelled")
-        await self._event("build.cancelled", row, row.cancel_receipt)
+        await self._event("build.cancelled", row, row.cancel_receipt, actor)
         await self._show_on_image(row, {"build_error": row.error})
 
     def _apply_wish(self, row: Build, now: datetime, wish: Wish, state_code: int | None) -> None:
@@ -260,11 +261,8 @@ class BuildRepository:
             )
         )
 
-    async def _event(self, event_type: str, row: Build, payload: dict[str, Any]) -> None:
-        actor = row.cancel_requested_by if event_type == "build.cancelled" else None
-        await self._events.add_build_event(
-            event_type, row.id, generation=row.generation, actor=actor or TEMPORAL_ACTOR, payload=payload
-        )
+    async def _event(self, event_type: str, row: Build, payload: dict[str, Any], actor: str = _RUN_ACTOR) -> None:
+        await self._events.add_build_event(event_type, row.id, generation=row.generation, actor=actor, payload=payload)
 
 
 def fairness_key(third_party_id: str | None, project_id: UUID | None, repo: str | None) -> str:

@@ -12,7 +12,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 from workflows.stage import BUILDS_QUEUE
 
 with workflow.unsafe.imports_passed_through():
-    from models.build_lifecycle import BuildStatus, Wish
+    from models.build_lifecycle import BuildStatus, StateCode, Wish
     from models.build_payloads import (
         ArtifactReport,
         Checkpoint,
@@ -138,7 +138,7 @@ class BuildRecord:
             epoch=build.epoch if build is not None else 0,
             seq=self._seq,
             status=status,
-            code=build.code if build is not None else 0,
+            code=StateCode.COMPLETE if status == BuildStatus.SUCCEEDED else build.code if build is not None else 0,
             artifacts=tuple(self._artifacts.values()),
             variables=build.variables if build is not None else {},
             host_queue=build.host_queue if build is not None else None,

@@ -62,7 +62,7 @@ class ImageBuild(BuildRecord):
                 if steps_back > _MOST_STEPS_BACK:
                     raise ApplicationError("what earlier states left is lost again and again", type="checkpoint_lost")
                 self.leave(stage.code, outcome)
-            await self.report(BuildStatus.SUCCEEDED)
+            await self.report(BuildStatus.SUCCEEDED)  # the row knows already: registering was the point of no return
         except (ActivityError, ApplicationError) as failure:
             if workflow.cancellation_reason() is None:
                 row = await self.report(BuildStatus.FAILED, failure)
