@@ -21,6 +21,7 @@ from activities.adapters.temporal import TemporalRuns, connect
 from activities.build_records import BuildRecordActivities
 from activities.builder import Builder
 from activities.builder_identity import BuilderIdentity, light_queue
+from activities.ended_runs import EndedRuns
 from activities.error_border import ErrorBorder
 from activities.image import ImageActivities
 from activities.relay import Relay
@@ -121,7 +122,8 @@ async def _roles(parts: Parts, stack: AsyncExitStack) -> tuple[list[Worker], lis
         workers += await _builder_workers(parts, stack)
     if "all" in roles or "relay" in roles:
         runs = TemporalRuns(parts.client, stays_open=parts.settings.stays_open)
-        relay = Relay(parts.database, parts.hints, runs, log_retention=parts.settings.log_retention)
+        repairs = EndedRuns(parts.database, parts.hints, runs, stays_open=parts.settings.stays_open)
+        relay = Relay(parts.database, parts.hints, runs, repairs, log_retention=parts.settings.log_retention)
         tasks.append(asyncio.create_task(relay.run(), name="relay"))
     return workers, tasks
 

@@ -26,7 +26,7 @@ class BuildRecordActivities:
 
     @activity.defn
     async def report_state(self, report: StateReport) -> RowView:
-        """Store a run's whole state. Idempotent: (epoch, seq) names the report."""
+        """Store a run's whole state. Idempotent: (run id, seq) names the report."""
         async with self._database.transaction() as session:
             row = await BuildRepository(session, stays_open=self._stays_open).report(report)
         self._hints.give(build_topic(report.build_id))

@@ -77,13 +77,13 @@ class Builder:
                 await self._keeper
         await self._stack.aclose()
 
-    async def attempt(self, build: Checkpoint, beat: Beat) -> BuildExecution:
+    async def attempt(self, build: Checkpoint, run_id: str, beat: Beat) -> BuildExecution:
         """Run the build here, or watch the live execution that it has, and return that execution when it has ended.
 
         A cancelled caller ends only the watching. Raises ExecutionLost when the build is no longer this run's.
         """
         async with self._hints.watching(SLOTS) as slots:
-            while (execution := await self._open(build)) is None:
+            while (execution := await self._open(build, run_id)) is None:
                 beat(BuildProgress())
                 await slots.wait(1)
         token = execution.token or 0
@@ -107,12 +107,12 @@ class Builder:
             await run.cancel()
         return bool(runs)
 
-    async def _open(self, build: Checkpoint) -> BuildExecution | None:
+    async def _open(self, build: Checkpoint, run_id: str) -> BuildExecution | None:
         """Open or join the build's execution; None while there is no slot."""
         try:
             async with self._database.transaction() as session:
                 execution, is_new = await ExecutionRepository(session).open_execution(
-                    build.build_id, build.epoch, self.identity.name
+                    build.build_id, run_id, self.identity.name
                 )
         except NoFreeSlot:
             return None

@@ -42,7 +42,7 @@ class ImageActivities:
         Only a wanted cancel ends the engine's work here: a cancelled activity may as well mean that Temporal was away.
         """
         try:
-            ended = await self._builder.attempt(build, _beat)
+            ended = await self._builder.attempt(build, _run_id(), _beat)
         except asyncio.CancelledError:
             details = activity.cancellation_details()
             if details is not None and details.cancel_requested:
@@ -99,7 +99,7 @@ class ImageActivities:
     async def _register(self, build: Checkpoint) -> None:
         async with self._database.transaction() as session:
             builds = BuildRepository(session, stays_open=timedelta(0))
-            locked = await builds.lock_for_success(build.build_id, build.epoch)
+            locked = await builds.lock_for_success(build.build_id, _run_id())
             if locked is None:
                 raise ExecutionLost("Another run took this build over.")
             row, facts, now = locked
@@ -130,6 +130,10 @@ class ImageActivities:
         for tag in await self._engine.tags_labelled("slipway.build", str(build.build_id)):
             if tag.startswith(attempts):
                 await self._engine.untag(tag)
+
+
+def _run_id() -> str:
+    return activity.info().workflow_run_id or ""  # without a workflow nobody speaks for a build
 
 
 def _beat(progress: BuildProgress) -> None:

@@ -196,6 +196,26 @@ class RunAddress:
     correlation_id: str
 
 
+@dataclass(frozen=True)
+class ClosedRun:
+    """A run that closed while its build was under way, as far as its search attributes tell."""
+
+    build_id: UUID
+    run_id: str
+    is_terminated: bool  # an operator ended it; else it failed or ran out of time
+
+
+class RunHistory(Protocol):
+    """Temporal, as repairs need it."""
+
+    async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
+        """Return runs that closed after `since` with their build still pending or running, at most some hundreds.
+
+        Raises OrchestratorUnreachable.
+        """
+        ...
+
+
 class BuildRuns(Protocol):
     """Temporal, as delivery needs it. Both calls are idempotent and bounded in time."""
 

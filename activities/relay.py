@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from activities.delivery import deliver_dirty
+from activities.ended_runs import EndedRuns
 from activities.ports import BuildRuns
 from models.database import Database
 from models.delivery_repository import DeliveryRepository
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _AWAY = (DatabaseUnreachable, PoolExhausted, OrchestratorUnreachable)
-_ABANDONED_AFTER = timedelta(seconds=30)
+_UNCLAIMED_FOR = timedelta(seconds=30)
+_SILENT_FOR = timedelta(minutes=5)
 _KEYS_AT_ONCE = 1000
 
 
@@ -37,13 +39,16 @@ class Chore:
 
 
 class Relay:
-    def __init__(self, database: Database, hints: Hints, runs: BuildRuns, *, log_retention: timedelta) -> None:
+    def __init__(
+        self, database: Database, hints: Hints, runs: BuildRuns, repairs: EndedRuns, *, log_retention: timedelta
+    ) -> None:
         self._database = database
         self._hints = hints
         self._runs = runs
         self._log_retention = log_retention
         self.chores = [
             Chore("abandoned_builds", timedelta(seconds=15), self._deliver_abandoned),
+            Chore("ended_runs", timedelta(seconds=12), repairs.look),
             Chore("log_days", timedelta(hours=1), self._keep_log_days),
             Chore("idempotency_keys", timedelta(minutes=10), self._forget_keys),
         ]
@@ -74,7 +79,7 @@ class Relay:
 
     async def _deliver_abandoned(self) -> None:
         async with self._database.transaction() as session:
-            found = await DeliveryRepository(session).mark_abandoned(_ABANDONED_AFTER)
+            found = await DeliveryRepository(session).mark_abandoned(_UNCLAIMED_FOR, _SILENT_FOR)
         if found:
             log.warning("builds_marked_for_delivery", extra={"builds": found})
 

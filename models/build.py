@@ -97,6 +97,17 @@ class Build(SQLModel, table=True):
     seq: int = Field(default=0)
 
 
+class BuildRun(SQLModel, table=True):
+    """A run that worked on a build. Each gets the next epoch at first sight, which tells older ones' reports apart."""
+
+    __tablename__ = "build_runs"
+
+    build_id: UUID = Field(primary_key=True, foreign_key="builds.id", ondelete="CASCADE")
+    run_id: str = text_column(primary_key=True)
+    epoch: int
+    first_seen_at: datetime = created_at_column()
+
+
 class BuildState(SQLModel, table=True):
     """One attempt at one state."""
 

@@ -41,7 +41,6 @@ class Checkpoint(Payload):
 
     build_id: UUID
     generation: int
-    epoch: int = Field(description="handed out by Postgres to each run; a report of an older one is refused")
     code: int = Field(description="the state to enter next")
     name: str = Field(description="of the build, for people")
     image: str = Field(description="name:tag that is being built")
@@ -98,8 +97,10 @@ class StateReport(Payload):
 
     build_id: UUID
     generation: int
-    epoch: int = Field(default=0, description="0: the run was never given work and may only report `cancelled`")
-    seq: int
+    run_id: str = Field(
+        description="Postgres hands out an epoch at its first sight; an older run's reports are refused"
+    )
+    seq: int = Field(description="counts the run's reports; an older one changes nothing")
     status: BuildStatus
     code: int
     message: str = ""

@@ -22,12 +22,13 @@ from models.build_lifecycle import (
     answer_claim,
     check_wish,
 )
-from models.build_payloads import Checkpoint, Claim, Claimed, RowView, StateReport, WishReport
+from models.build_payloads import Checkpoint, Claim, Claimed, FailureReport, RowView, StateReport, WishReport
 from models.build_trail_repository import BuildTrailRepository
 from models.delivery_repository import DeliveryRepository
 from models.errors import BuildStateConflict
 from models.event_repository import EventRepository
 from models.image import DockerImage
+from models.run_repository import RunRepository
 
 TEMPORAL_ACTOR = "temporal"  # who acts when an operator speaks to Temporal itself
 _RUN_ACTOR = "slipway"  # the build's own run
@@ -52,6 +53,7 @@ class BuildRepository:
         self._session = session
         self._stays_open = stays_open
         self._trail = BuildTrailRepository(session)
+        self._runs = RunRepository(session)
         self._events = EventRepository(session)
 
     async def inputs(self, build_id: UUID) -> BuildInputs:
@@ -78,8 +80,8 @@ class BuildRepository:
         answer = answer_claim(facts)
         if answer != ClaimAnswer.WORK:
             return Claimed(answer=answer, stays_open=facts.open_for)
-        if row.run_id != claim.run_id:
-            row.run_id, row.epoch, row.seq = claim.run_id, row.epoch + 1, 0
+        if not await self._runs.is_current(row, claim.run_id):
+            return Claimed(answer=ClaimAnswer.NOTHING)
         if row.status == BuildStatus.PENDING:
             row.status = advance(BuildStatus(row.status), BuildStatus.RUNNING)
             row.started_at = row.started_at or now
@@ -96,11 +98,13 @@ class BuildRepository:
         row, now = await self._lock(report.build_id)
         if row is None or row.generation != report.generation:
             return RowView(status=BuildStatus.CANCELLED, is_current=False)
-        is_parked_cancel = report.epoch == 0 and report.status == BuildStatus.CANCELLED
-        if report.epoch != row.epoch and not is_parked_cancel:
+        is_cancel = report.status == BuildStatus.CANCELLED
+        # a run that is parked, or was cancelled before its claim, never spoke: it may say that, and nothing else
+        never_spoke = is_cancel and not await self._runs.is_known(row, report.run_id)
+        if not never_spoke and not await self._runs.is_current(row, report.run_id):
             return self._view(row, is_current=False)
-        if report.status == BuildStatus.CANCELLED:
-            await self._cancel(row, now, is_parked=is_parked_cancel)
+        if is_cancel:
+            await self._cancel(row, now, is_parked=never_spoke)
         elif row.status == BuildStatus.RUNNING and not self._holds_back(row, report) and report.seq > row.seq:
             await self._store(row, report, now)
         await self._session.flush()
@@ -126,10 +130,24 @@ class BuildRepository:
         await DeliveryRepository(self._session).mark_dirty(row.id)
         return True
 
-    async def lock_for_success(self, build_id: UUID, epoch: int) -> tuple[Build, BuildFacts, datetime] | None:
+    async def repair_ended_run(self, build_id: UUID, run_id: str, *, is_terminated: bool) -> bool:
+        """Bring an open build in line whose run has closed; False when another run or an end came meanwhile."""
+        row, now = await self._lock(build_id)
+        if row is None or row.status not in OPEN or row.run_id != run_id:
+            return False
+        if is_terminated:
+            message = "The build's workflow was terminated in Temporal; retry the build to go on from where it stood."
+            failure = FailureReport(message=message, code="workflow_terminated", component="temporal")
+            await self._fail(row, row.current_state, failure, now)
+        await self._event("build.repaired", row, {"ended_run": run_id, "terminated": is_terminated})
+        await self._session.flush()
+        await DeliveryRepository(self._session).mark_dirty(build_id)
+        return True
+
+    async def lock_for_success(self, build_id: UUID, run_id: str) -> tuple[Build, BuildFacts, datetime] | None:
         """Lock the row of a build that is about to be registered; None when another run reports for it now."""
         row, now = await self._lock(build_id)
-        if row is None or row.epoch != epoch:
+        if row is None or not await self._runs.is_current(row, run_id):
             return None
         return row, self._facts(row, now), now
 
@@ -169,7 +187,6 @@ class BuildRepository:
         return Checkpoint(
             build_id=row.id,
             generation=row.generation or 0,
-            epoch=row.epoch,
             code=row.current_state,
             name=row.name,
             image=f"{row.image_name}:{row.image_tag}",
@@ -201,12 +218,7 @@ class BuildRepository:
         await self._trail.keep_artifacts(row.id, report.artifacts, now)
         await self._trail.keep_variables(row.id, row.current_state, report.variables, now)
         if report.status == BuildStatus.FAILED and report.failure is not None:
-            row.status = advance(BuildStatus(row.status), BuildStatus.FAILED)
-            row.current_state, row.completed_at, row.error = report.code, now, report.failure.message
-            await self._trail.fail(row.id, report.code, report.failure, now)
-            payload = report.failure.model_dump(mode="json")
-            await self._event("build.failed", row, {"state": report.code, **payload})
-            await self._show_on_image(row, {"build_error": row.error})
+            await self._fail(row, report.code, report.failure, now)
             return
         row.current_state = report.code
         await self._trail.complete_through(row.id, report.code - 1, now)
@@ -215,6 +227,13 @@ class BuildRepository:
         await self._event("build.state", row, {"state": report.code})
         if row.commit_sha is not None:
             await self._show_on_image(row, {"commit_sha": row.commit_sha})
+
+    async def _fail(self, row: Build, code: int, failure: FailureReport, now: datetime) -> None:
+        row.status = advance(BuildStatus(row.status), BuildStatus.FAILED)
+        row.current_state, row.completed_at, row.error = code, now, failure.message
+        await self._trail.fail(row.id, code, failure, now)
+        await self._event("build.failed", row, {"state": code, **failure.model_dump(mode="json")})
+        await self._show_on_image(row, {"build_error": row.error})
 
     async def _cancel(self, row: Build, now: datetime, *, is_parked: bool) -> None:
         if row.status == BuildStatus.FAILED and row.closed_at is None:

@@ -13,6 +13,23 @@ from models.build import Build, DirtyBuild
 from models.build_lifecycle import OPEN, BuildStatus
 
 _LEASE = timedelta(seconds=10)
+_MOST_ABANDONED = 500
+_ABANDONED = """
+    INSERT INTO dirty_builds (build_id, version)
+    SELECT build.id, 1 FROM builds AS build
+    WHERE build.kind = 'image' AND build.status IN ('pending', 'running')
+    AND CASE WHEN build.status = 'pending' THEN build.created_at < clock_timestamp() - CAST(:unclaimed_for AS interval)
+        ELSE NOT EXISTS (
+            SELECT FROM build_states AS state WHERE state.build_id = build.id
+            AND state.entered_at > clock_timestamp() - CAST(:silent_for AS interval)
+        ) AND NOT EXISTS (
+            SELECT FROM build_executions AS execution WHERE execution.build_id = build.id
+            AND execution.outcome IS NULL AND execution.lease_until > clock_timestamp()
+        ) END
+    ORDER BY build.id LIMIT :most
+    ON CONFLICT (build_id) DO NOTHING
+    RETURNING build_id
+"""
 
 
 @dataclass(frozen=True)
@@ -102,15 +119,13 @@ class DeliveryRepository:
             is_cancel_wanted=row.cancel_requested_at is not None and not is_settled,
         )
 
-    async def mark_abandoned(self, idle: timedelta) -> int:
-        """Mark open builds dirty that no run has claimed since `idle`; return how many. Repairs lost deliveries."""
+    async def mark_abandoned(self, unclaimed_for: timedelta, silent_for: timedelta) -> int:
+        """Mark open builds dirty that seem to have no run; return how many. Repairs what was lost; a poke harms nobody.
+
+        Those are builds that no run has claimed for a while, and those at which nothing happens: no live execution,
+        and no state entered for long.
+        """
         found = await self._session.execute(
-            text(
-                "INSERT INTO dirty_builds (build_id, version)"
-                " SELECT id, 1 FROM builds WHERE status = 'pending' AND kind = 'image'"
-                " AND created_at < clock_timestamp() - CAST(:idle AS interval)"
-                " ON CONFLICT (build_id) DO NOTHING RETURNING build_id"
-            ),
-            {"idle": idle},
+            text(_ABANDONED), {"unclaimed_for": unclaimed_for, "silent_for": silent_for, "most": _MOST_ABANDONED}
         )
         return len(found.all())

@@ -17,6 +17,7 @@ from models.errors import DomainError, ExecutionLost, NoFreeSlot
 from models.event import Installation
 from models.event_repository import EventRepository
 from models.execution import Builder, BuildExecution
+from models.run_repository import RunRepository
 
 LEASE = timedelta(seconds=15)
 SEEN_WITHIN = timedelta(seconds=15)  # a builder that was not seen for longer is not live
@@ -79,7 +80,10 @@ class ExecutionRepository:
         return await self._mark_lost(col(BuildExecution.builder) == report.name, why="the worker that ran it ended")
 
     async def beat(self, report: BuilderReport, tokens: list[int]) -> set[int]:
-        """Say that the builder lives and prolong its leases; return the tokens whose lease still holds."""
+        """Say that the builder lives and prolong its leases; return the tokens whose lease still holds.
+
+        A build that has ended otherwise (its workflow was terminated, say) has no work left: its lease runs out.
+        """
         await self._session.execute(
             update(Builder)
             .where(col(Builder.name) == report.name, col(Builder.incarnation) == report.incarnation)
@@ -90,6 +94,8 @@ class ExecutionRepository:
             update(BuildExecution)
             .where(
                 col(BuildExecution.token).in_(tokens),
+                col(BuildExecution.build_id) == col(Build.id),
+                col(Build.status).in_(OPEN),
                 col(BuildExecution.outcome).is_(None),
                 col(BuildExecution.lease_until) > func.clock_timestamp(),
             )
@@ -99,7 +105,7 @@ class ExecutionRepository:
         )
         return {token for token in prolonged.scalars() if token is not None}
 
-    async def open_execution(self, build_id: UUID, epoch: int, builder: str) -> tuple[BuildExecution, bool]:
+    async def open_execution(self, build_id: UUID, run_id: str, builder: str) -> tuple[BuildExecution, bool]:
         """Return the execution to watch, and whether it is new and the caller's to run.
 
         Under the builder row's lock: Temporal decides who is next, Postgres decides whether. A live execution of the
@@ -110,7 +116,7 @@ class ExecutionRepository:
         build = (
             await self._session.execute(select(Build).where(col(Build.id) == build_id).with_for_update())
         ).scalar_one()
-        if build.epoch != epoch or build.status not in OPEN:
+        if build.status not in OPEN or not await RunRepository(self._session).is_current(build, run_id):
             raise ExecutionLost("Another run took this build over, or it has ended.")
         running = await self.live_execution(build_id)
         if running is not None:

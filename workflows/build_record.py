@@ -135,7 +135,7 @@ class BuildRecord:
         report = StateReport(
             build_id=self._order.build_id,
             generation=self._order.generation,
-            epoch=build.epoch if build is not None else 0,
+            run_id=workflow.info().run_id,
             seq=self._seq,
             status=status,
             code=StateCode.COMPLETE if status == BuildStatus.SUCCEEDED else build.code if build is not None else 0,

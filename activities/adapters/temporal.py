@@ -1,9 +1,10 @@
 """Temporal as delivery needs it: pokes that start or wake, and native cancels."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import (
     Priority,
     SearchAttributeKey,
@@ -16,13 +17,15 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.ports import RunAddress
+from activities.ports import ClosedRun, RunAddress
 from models.build_payloads import ImageBuildOrder
 from models.errors import OrchestratorUnreachable
 
 IMAGE_BUILD = "image-build"  # the workflow's registered name
 BUILDS_QUEUE = "builds"
 _CALL_TIMEOUT = timedelta(seconds=1)
+_LIST_TIMEOUT = timedelta(seconds=5)
+_MOST_LISTED = 500
 _GONE = RPCStatusCode.NOT_FOUND
 _BUILD_ID = SearchAttributeKey.for_keyword("BuildId")
 _BUILD_STATUS = SearchAttributeKey.for_keyword("BuildStatus")
@@ -40,7 +43,7 @@ async def connect(*, lazy: bool) -> Client:
 
 
 class TemporalRuns:
-    """Implements activities.ports.BuildRuns."""
+    """Implements activities.ports.BuildRuns and RunHistory."""
 
     def __init__(self, client: Client, *, stays_open: timedelta) -> None:
         self._client = client
@@ -76,6 +79,17 @@ class TemporalRuns:
             raise _unreachable(error) from error
         return True
 
+    async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
+        query = (
+            f"WorkflowType = '{IMAGE_BUILD}' AND CloseTime > '{since.isoformat()}'"
+            " AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut') AND BuildStatus IN ('pending', 'running')"
+        )
+        try:
+            found = self._client.list_workflows(query, limit=_MOST_LISTED, rpc_timeout=_LIST_TIMEOUT)
+            return [run async for execution in found if (run := _closed(execution)) is not None]
+        except (RPCError, RuntimeError) as error:
+            raise _unreachable(error) from error
+
     async def ping(self) -> None:
         """Raise OrchestratorUnreachable when Temporal does not answer."""
         try:
@@ -97,6 +111,14 @@ def _attributes(run: RunAddress) -> TypedSearchAttributes:
     if run.third_party_id is not None:
         pairs.append(SearchAttributePair(_THIRD_PARTY, run.third_party_id))
     return TypedSearchAttributes(pairs)
+
+
+def _closed(execution: WorkflowExecution) -> ClosedRun | None:
+    build_id = execution.typed_search_attributes.get(_BUILD_ID)
+    if build_id is None:
+        return None  # not started by us
+    is_terminated = execution.status == WorkflowExecutionStatus.TERMINATED
+    return ClosedRun(UUID(build_id), execution.run_id, is_terminated)
 
 
 def _unreachable(error: Exception) -> OrchestratorUnreachable:

@@ -280,6 +280,15 @@ def _create_builds() -> None:
         postgresql_with={"fillfactor": 70},
     )
     op.create_table(
+        "build_runs",
+        sa.Column("build_id", sa.Uuid(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(["build_id"], ["builds.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("build_id", "run_id"),
+    )
+    op.create_table(
         "dirty_builds",
         sa.Column("build_id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
