@@ -106,7 +106,7 @@ def test_each_steps_bytes_can_be_put_together_again(pieces: list[tuple[str, byte
     text = rendered(log, [announced(LEFT, RIGHT), *(wrote(step, data) for step, data in pieces)])
     for step, name in (("left", "RUN left"), ("right", "RUN right")):
         wanted = b"".join(data for writer, data in pieces if writer == step)
-        assert outputs_of(text).get(name, b"").removesuffix(b"\n") == wanted.removesuffix(b"\n")
+        assert outputs_of(text).get(name, b"") in (wanted, wanted + b"\n")  # the last newline may be the log's
 
 
 @given(st.binary())
