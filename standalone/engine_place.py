@@ -2,11 +2,11 @@
 
 import json
 import os
+import socket
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import httpx
+from urllib.parse import urlsplit
 
 from standalone.processes import PROC, ProcessIdentity
 
@@ -61,13 +61,27 @@ class EnginePlace:
 
 def answers(url: str, patience: float = 3.0) -> bool:
     """Tell whether a Docker engine answers there in time: one cheap request."""
-    transport = httpx.HTTPTransport(uds=url.removeprefix("unix://")) if url.startswith("unix://") else None
-    address = "http://engine" if transport else url.replace("tcp://", "http://", 1)
-    try:
-        with httpx.Client(transport=transport, timeout=patience, trust_env=False) as http:
-            return http.get(f"{address}/_ping").text == "OK"
-    except httpx.TransportError:
+    try:  # by hand: httpx leaks the socket of a refused Unix connection
+        with _connection(url, patience) as connection, connection.makefile("rb") as reader:
+            connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
+            answer = reader.read()
+    except OSError:
         return False
+    return answer.startswith(b"HTTP/1.") and answer.endswith(b"\r\n\r\nOK")
+
+
+def _connection(url: str, patience: float) -> socket.socket:
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return socket.create_connection((parts.hostname or "", parts.port or 2375), timeout=patience)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(patience)
+    try:
+        connection.connect(parts.path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def process_in(pid_file: Path, name: str) -> ProcessIdentity | None:

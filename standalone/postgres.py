@@ -136,6 +136,8 @@ class EmbeddedPostgres(Server):
         """Return the words that make us somebody Postgres agrees to run as: it refuses root."""
         if os.geteuid() != 0:
             return ()
+        if self._cluster.exists() and (owner := self._cluster.stat()).st_uid != 0:
+            return _becoming(owner.st_uid, owner.st_gid)
         # Root under another number: files stay root's, nobody is added to the system, no folder is opened.
         renamed = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
         if shutil.which("unshare") and (await _run((*renamed, "true")))[0] == 0:
@@ -147,7 +149,7 @@ class EmbeddedPostgres(Server):
         for name in ("postgres", "nobody"):
             with suppress(KeyError):
                 user = pwd.getpwnam(name)
-                words = ("setpriv", f"--reuid={name}", f"--regid={user.pw_gid}", "--clear-groups", "--")
+                words = _becoming(user.pw_uid, user.pw_gid)
                 reads = (
                     *words,
                     "sh",
@@ -211,7 +213,7 @@ def password(data_dir: Path) -> str:
     return path.read_text().strip()
 
 
-def _empty_folder(folder: Path, password_file: Path, password: str, user: str | None) -> None:
+def _empty_folder(folder: Path, password_file: Path, password: str, user: int | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     password_file.unlink(missing_ok=True)
@@ -222,9 +224,13 @@ def _empty_folder(folder: Path, password_file: Path, password: str, user: str | 
             shutil.chown(path, user)
 
 
-def _user_in(becomes: tuple[str, ...]) -> str | None:
+def _becoming(user: int, group: int) -> tuple[str, ...]:
+    return ("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--")
+
+
+def _user_in(becomes: tuple[str, ...]) -> int | None:
     """Return the OS user that the words switch to, None where files stay ours."""
-    return next((word.removeprefix("--reuid=") for word in becomes if word.startswith("--reuid=")), None)
+    return next((int(word.removeprefix("--reuid=")) for word in becomes if word.startswith("--reuid=")), None)
 
 
 def _give_to(folder: Path, user: pwd.struct_passwd) -> None:
