@@ -35,11 +35,12 @@ _IMAGE_NAME = SearchAttributeKey.for_keyword("ImageName")
 _THIRD_PARTY = SearchAttributeKey.for_keyword("ThirdPartyId")
 
 
-async def connect(*, lazy: bool) -> Client:
+async def connect(*, lazy: bool, address: str | None = None) -> Client:
     """Connect as Temporal's own settings say (TEMPORAL_ADDRESS, …); `lazy` connects with the first call."""
-    return await Client.connect(
-        **ClientConfig.load_client_connect_config(), data_converter=pydantic_data_converter, lazy=lazy
-    )
+    told = ClientConfig.load_client_connect_config()
+    if address is not None:
+        told["target_host"] = address
+    return await Client.connect(**told, data_converter=pydantic_data_converter, lazy=lazy)
 
 
 class TemporalRuns:

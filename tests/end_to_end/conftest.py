@@ -1,0 +1,16 @@
+"""One product for all end-to-end tests: they run one after the other, and leave every program running."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.support.product import Product, running_product
+
+
+@pytest_asyncio.fixture(scope="session")
+async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    async with running_product(
+        tmp_path_factory.mktemp("product"), github_timeout=4, source_timeout=30, drain_timeout=5, builder_slots=2
+    ) as running:
+        yield running

@@ -1,0 +1,108 @@
+"""Any process may be killed at any moment: the build ends in success by itself, and nothing is doubled."""
+
+import asyncio
+import subprocess
+from collections import Counter
+from typing import Any
+
+from tests.support.product import Product
+
+_SLOW = "FROM busybox:1.36\nRUN for i in 1 2 3 4 5 6; do echo tick-{name}-$i; sleep 1; done\n"
+
+
+async def _check_nothing_is_doubled(product: Product, row: dict[str, Any], *, built_again: bool) -> None:
+    """Finished states ran once, state 40 as often as expected; one image, one tag, one row, whole logs."""
+    assert row["build_status"] == "success", row["build_error"]
+    states = await product.rows(
+        "SELECT state_code, status FROM build_states WHERE build_id = $1::uuid", row["build_id"]
+    )
+    entered = Counter(state["state_code"] for state in states)
+    assert {code: entered[code] for code in (0, 10, 20, 60, 80, 90, 100)} == dict.fromkeys(
+        (0, 10, 20, 60, 80, 90, 100), 1
+    )
+    executions = await product.rows(
+        "SELECT outcome FROM build_executions WHERE build_id = $1::uuid ORDER BY attempt", row["build_id"]
+    )
+    assert [execution["outcome"] for execution in executions] == (["lost"] if built_again else []) + ["succeeded"]
+    assert entered[40] == len(executions)
+    assert len(await product.rows("SELECT 1 FROM docker_images WHERE build_id = $1::uuid", row["build_id"])) == 1
+    assert (await product.rows("SELECT count(*) AS n FROM dirty_builds"))[0]["n"] == 0
+    images = product.engine.images.list(filters={"label": f"slipway.build={row['build_id']}"})
+    assert [tag for image in images for tag in image.tags] == [f"{row['name']}:{row['tag']}"]
+    log = (await product.api.get(f"/api/v1/images/{row['id']}/log")).text
+    lines = [line for line in log.splitlines() if line.startswith("tick-")]
+    assert lines == sorted(set(lines))
+    await product.until(lambda: _is_clean(product))
+
+
+async def _is_clean(product: Product) -> bool:
+    return product.temporary_files() == [] and not await asyncio.to_thread(_sleeping_steps)
+
+
+def _sleeping_steps() -> list[str]:
+    """Return the commands of build steps that still run at the engine."""
+    found = subprocess.run(("ps", "-eo", "args"), capture_output=True, text=True, check=True, timeout=10).stdout
+    return [line for line in found.splitlines() if "tick-" in line and "for i in" in line]
+
+
+async def test_worker_killed_in_mid_build(product: Product) -> None:
+    commit = product.repository("worker-build", {"Dockerfile": _SLOW.format(name="wb")})
+    row = await product.order("worker-build", commit)
+    await product.until_log_has(row["id"], "tick-wb-2")
+    await product.kill("worker")
+    await product.start("worker")
+    await _check_nothing_is_doubled(product, await product.settled(row["id"]), built_again=True)
+
+
+async def test_worker_killed_in_mid_download(product: Product) -> None:
+    commit = product.repository("worker-download", {"Dockerfile": _SLOW.format(name="wd"), "big": b"b" * 100_000})
+    await product.fault(route="codeload", repo="e2e/worker-download", stall_after_bytes=20, times=1)
+    row = await product.order("worker-download", commit)
+
+    async def is_downloading() -> bool:
+        return bool(product.temporary_files())
+
+    await product.until(is_downloading)
+    await product.kill("worker")
+    await product.clear_faults()
+    await product.start("worker")
+    await _check_nothing_is_doubled(product, await product.settled(row["id"]), built_again=False)
+
+
+async def test_worker_killed_in_mid_register(product: Product) -> None:
+    commit = product.repository("worker-register", {"Dockerfile": "FROM busybox:1.36\nRUN echo tick-wr-1\n"})
+    row = await product.order("worker-register", commit)
+
+    async def is_registering() -> bool:
+        states = await product.rows("SELECT current_state FROM builds WHERE id = $1::uuid", row["build_id"])
+        return bool(states[0]["current_state"] >= 90)
+
+    await product.until(is_registering)
+    await product.kill("worker")
+    await product.start("worker")
+    await _check_nothing_is_doubled(product, await product.settled(row["id"]), built_again=False)
+
+
+async def test_api_killed_right_after_a_posts_commit(product: Product) -> None:
+    commit = product.repository("api-post", {"Dockerfile": _SLOW.format(name="ap")})
+    body = {"repo": "e2e/api-post", "tag": "v1", "commit_sha": commit, "image_name": f"{product.prefix}/api-post"}
+    posting = asyncio.create_task(product.api.post("/api/v1/images", json=body))
+
+    async def committed() -> list[Any]:
+        return await product.rows("SELECT id FROM docker_images WHERE name_key = $1", f"{product.prefix}/api-post")
+
+    found = await product.until(committed)
+    await product.kill("api")
+    await asyncio.gather(posting, return_exceptions=True)
+    await product.start("api")
+    await _check_nothing_is_doubled(product, await product.settled(found[0]["id"]), built_again=False)
+
+
+async def test_temporal_killed_in_mid_build(product: Product) -> None:
+    commit = product.repository("temporal-build", {"Dockerfile": _SLOW.format(name="tb")})
+    row = await product.order("temporal-build", commit)
+    await product.until_log_has(row["id"], "tick-tb-2")
+    await product.kill("temporal")
+    await product.until_log_has(row["id"], "tick-tb-6")  # the engine's work goes on meanwhile
+    await product.start("temporal")
+    await _check_nothing_is_doubled(product, await product.settled(row["id"]), built_again=False)
