@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -30,6 +31,7 @@ _USAGE, _NOT_UP = 2, 3
 def main(words: list[str]) -> int:
     arguments = _parser().parse_args(words)
     screen = Console(highlight=False, soft_wrap=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an `up` that is told to end ends what it has started
     try:
         settings = Settings()
         return _COMMANDS[arguments.command](settings, screen, arguments)
