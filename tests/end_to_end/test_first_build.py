@@ -25,7 +25,7 @@ async def test_a_client_that_builds_and_polls_gets_an_image_that_runs(product: P
     assert "Step 2/2 : RUN echo one && echo two >&2\n" in row["build_log"]
     image = product.engine.images.get(f"{product.prefix}/first:v1")
     assert image.id == row["docker_image_id"]
-    assert product.engine.containers.run(image.id, remove=True) == b"hello\n"
+    assert product.engine.containers.run(image, remove=True) == b"hello\n"
     assert product.temporary_files() == []
 
 
@@ -42,11 +42,10 @@ async def test_each_state_leaves_its_row_its_artifacts_and_its_variables(product
     )
     assert {artifact["artifact_name"] for artifact in artifacts} == {"source_archive", "image"}
     assert all(len(artifact["checksum"]) == 64 for artifact in artifacts)
-    variables = dict(
-        await product.rows(
-            "SELECT variable_key, variable_value FROM build_variables WHERE build_id = $1::uuid", row["build_id"]
-        )
+    found = await product.rows(
+        "SELECT variable_key, variable_value FROM build_variables WHERE build_id = $1::uuid", row["build_id"]
     )
+    variables = {variable["variable_key"]: variable["variable_value"] for variable in found}
     assert variables["commit_sha"] == commit
     assert variables["image_id"] == row["docker_image_id"]
 

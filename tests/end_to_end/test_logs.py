@@ -70,7 +70,7 @@ async def test_thirty_megabytes_in_forty_seconds_arrive_whole(product: Product) 
 
     async def is_kept() -> bool:
         kept = await product.rows("SELECT log_sha256 FROM build_executions WHERE build_id = $1::uuid", row["build_id"])
-        return kept[0]["log_sha256"] == hashlib.sha256(whole).hexdigest()
+        return bool(kept[0]["log_sha256"] == hashlib.sha256(whole).hexdigest())
 
     await product.until(is_kept)
 
