@@ -14,6 +14,8 @@ _COMMIT = re.compile(r"[0-9a-fA-F]{7,40}", re.ASCII)
 _BUILD_ARG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_FIRST_PRIORITY, _LAST_PRIORITY = 1, 5
+_LONGEST_WORD = 255
 _LONGEST_PATH = 500
 _MOST_BUILD_ARGS = 100
 _LONGEST_BUILD_ARG = 4096
@@ -48,6 +50,11 @@ class ImageOrder:
         _check_build_args(self.build_args)
         if self.target is not None and not _TARGET.fullmatch(self.target):
             raise RequestInvalid("target must be the name of a build stage: letters, digits, '.', '_' and '-'.")
+        if not _FIRST_PRIORITY <= self.priority <= _LAST_PRIORITY:
+            raise RequestInvalid("priority must be 1 (first) to 5 (last).")
+        for name, word in (("third_party_id", self.third_party_id), ("parser_id", self.parser_id)):
+            if word is not None and (len(word) > _LONGEST_WORD or _CONTROL.search(word)):
+                raise RequestInvalid(f"{name} may have {_LONGEST_WORD} characters at most, and no control characters.")
         if self.secrets:
             raise RequestInvalid(f"There is no such secret: '{_shown(self.secrets[0])}'.")
 

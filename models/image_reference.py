@@ -35,16 +35,14 @@ def normalise_name(name: str) -> str:
     Raises RequestInvalid for what is not a plain image name: another grammar, a tag or digest in it, a reserved name.
     """
     domain, path = _split_domain(name)
-    is_valid = _DOMAIN_ONLY.fullmatch(domain) and _PATH.fullmatch(path) and len(name) <= LONGEST_NAME
-    if not is_valid or _IMAGE_ID.fullmatch(name):
+    is_valid = len(name) <= LONGEST_NAME and _DOMAIN_ONLY.fullmatch(domain) and _PATH.fullmatch(path)
+    short = _short_form(domain, path)
+    # the short form must not read as something else: another host's image, or an image's id
+    if not is_valid or _split_domain(short) != (domain, path) or _IMAGE_ID.fullmatch(short):
         raise RequestInvalid(
             "image_name must be an image name as Docker knows it, without tag or digest: lower-case letters and digits,"
             " parts joined by '.', '_', '-' or '/', such as 'team/app' or 'registry.example.com/team/app'."
         )
-    if domain == _DEFAULT_DOMAIN:
-        short = path.removeprefix(_DEFAULT_NAMESPACE) if path.count("/") == 1 else path
-    else:
-        short = f"{domain.lower()}/{path}"
     if short.startswith(RESERVED_PREFIX):
         raise RequestInvalid(f"image_name must not begin with '{RESERVED_PREFIX}': those names are Slipway's own.")
     return short
@@ -56,9 +54,20 @@ def attempt_reference(build_id: object, token: int) -> str:
 
 
 def _split_domain(name: str) -> tuple[str, str]:
-    # distribution/reference, splitDockerDomain: the first part is a host only when it looks like one
+    """Return host and path, both of them whole: `busybox` lies at docker.io as `library/busybox`."""
+    # distribution/reference, splitDockerDomain: the first part is a host only when it looks like one. There capital
+    # letters also make it one; here they do not, since a host in small letters would then be somebody's path.
     first, slash, rest = name.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
-        domain = _DEFAULT_DOMAIN if first == "index.docker.io" else first
-        return domain, rest
-    return _DEFAULT_DOMAIN, name
+    host = first.lower()
+    domain, path = _DEFAULT_DOMAIN, name
+    if slash and ("." in host or ":" in host or host == "localhost"):
+        domain, path = (_DEFAULT_DOMAIN if host == "index.docker.io" else host), rest
+    if domain == _DEFAULT_DOMAIN and "/" not in path:
+        path = _DEFAULT_NAMESPACE + path
+    return domain, path
+
+
+def _short_form(domain: str, path: str) -> str:
+    if domain != _DEFAULT_DOMAIN:
+        return f"{domain}/{path}"
+    return path.removeprefix(_DEFAULT_NAMESPACE) if path.count("/") == 1 else path
