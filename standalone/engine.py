@@ -162,7 +162,7 @@ def _spawn(place: EnginePlace, environment: Mapping[str, str]) -> ProcessIdentit
     output = open_log(place.log)
     try:
         process = subprocess.Popen(
-            (_find_daemon() or DAEMON, *where, f"--pidfile={place.pid_file}", *group, *place.words),
+            (*place.before, _find_daemon() or DAEMON, *where, f"--pidfile={place.pid_file}", *group, *place.words),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -19,7 +19,7 @@ class EnginePlace:
     """The machine's own engine, by default; tests make a second one elsewhere.
 
     `cgroup` is ours alone: sweeps for orphaned build steps stay below it, so two engines of one host do not end each
-    other's work. `words` are further arguments for dockerd.
+    other's work. `words` are further arguments for dockerd; `before` is a command that becomes it (unshare, say).
     """
 
     socket: Path = Path("/var/run/docker.sock")
@@ -31,6 +31,7 @@ class EnginePlace:
     marker: Path = Path("/run/slipway-engine.json")
     cgroup: str = "/slipway-engine"
     words: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:

@@ -32,6 +32,7 @@ def place(tmp_path: Path) -> Iterator[EnginePlace]:
         marker=tmp_path / "marker.json",
         cgroup=f"/slipway-test-{os.getpid()}",
         words=("--bridge=none", "--iptables=false"),
+        before=("unshare", "--net"),  # a dockerd without a bridge removes docker0, and that one is the machine's
     )
     yield place
     stop_engine(place)
