@@ -1,0 +1,98 @@
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from settings import Settings
+
+SECRETS = {"database_url", "github_token"}
+PROGRAM = "import sys; from settings import Settings; sys.stdout.write(Settings().model_dump_json())"
+
+
+def settings_of(folder: Path, **environment: str) -> dict[str, Any]:
+    """Read settings as a process does that has this environment, in a folder without a .env."""
+    path = str(Path(__file__).parent.parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=folder,
+        env={"PYTHONPATH": path} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    settings: dict[str, Any] = json.loads(done.stdout)
+    return settings
+
+
+def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    assert settings["api_host"] == "127.0.0.1"
+    assert settings["roles"] == ["all"]
+    assert {settings[name] for name in SECRETS} == {None}
+
+
+def test_names_that_belong_to_others_are_understood(tmp_path: Path) -> None:
+    settings = settings_of(
+        tmp_path,
+        GITHUB_TOKEN="t0ken",
+        GITHUB_API_URL="http://127.0.0.1:1",
+        DATABASE_URL="postgresql://u:p@h/d",
+        DOCKER_HOST="tcp://127.0.0.1:2",
+        SLIPWAY_ROLES="builder, relay",
+        SLIPWAY_CORS_ORIGINS="https://a.example,https://b.example",
+        SLIPWAY_API_EXTRA_PORT="0",
+        SLIPWAY_STAYS_OPEN="P7D",
+        SLIPWAY_QUEUE_LIMIT="",
+    )
+    assert settings["github_api_url"] == "http://127.0.0.1:1"
+    assert settings["engine_url"] == "tcp://127.0.0.1:2"
+    assert settings["roles"] == ["builder", "relay"]
+    assert settings["cors_origins"] == ["https://a.example", "https://b.example"]
+    assert settings["api_extra_port"] is None
+    assert settings["stays_open"] == "P7D"
+    assert settings["queue_limit"] == 100  # empty is unset
+    assert {settings[name] for name in SECRETS} == {"**********"}
+
+
+def test_no_secret_has_a_default_or_shows_itself() -> None:
+    assert {name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation)} == SECRETS
+    assert {Settings.model_fields[name].default for name in SECRETS} == {None}
+    settings = Settings(github_token=SecretStr("t0ken-of-mine"), database_url=SecretStr("postgresql://u:passw0rd@h/d"))
+    assert "t0ken-of-mine" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+    assert "passw0rd" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_settings_are_a_value_that_nobody_changes() -> None:
+    settings = Settings(queue_limit=7)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.queue_limit = 8  # type: ignore[misc]
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert not [name for name, field in Settings.model_fields.items() if not field.description]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("roles", "builder,chef"),
+        ("queue_limit", "0"),
+        ("builder_slots", "0"),
+        ("builder_slots", "many"),
+        ("log_format", "xml"),
+        ("stays_open", "soon"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(ValidationError, match=name):
+        Settings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_failed_build_waits_a_fortnight_to_be_resumed() -> None:
+    assert Settings.model_fields["stays_open"].default == timedelta(days=14)
