@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -31,6 +32,8 @@ async def run_stoppable(work: Callable[[Progress], Result], beat: Callable[[int]
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
         stop.set()
-        await asyncio.wait([thread])
+        while not thread.done():
+            with suppress(asyncio.CancelledError):  # a second cancel changes nothing: the thread is on its way out
+                await asyncio.wait([thread])
         thread.exception()  # it is looked at: what the thread raised was asked for
         raise

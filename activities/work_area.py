@@ -3,6 +3,8 @@
 import fcntl
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,15 +27,17 @@ class WorkArea:
 
     def __enter__(self) -> Self:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path.mkdir(mode=0o700)
-        self._lock = _lock(self.path)
-        self.sweep()
+        with _alone(self._root):  # or another's sweep finds the new area before it is locked
+            self.path.mkdir(mode=0o700)
+            self._lock = _lock(self.path)
+            self._sweep()
         return self
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
     ) -> None:
-        remove_tree(self.path)
+        with _alone(self._root):
+            remove_tree(self.path)
         if self._lock is not None:
             os.close(self._lock)
 
@@ -44,11 +48,11 @@ class WorkArea:
         path.mkdir(mode=0o700)
         return path
 
-    def sweep(self) -> int:
-        """Remove the areas of processes that have ended; return how many."""
+    def _sweep(self) -> None:
+        """Remove the areas of processes that have ended; what is no area is left alone."""
         swept = 0
         for other in self._root.iterdir():
-            if other == self.path:
+            if other == self.path or other.is_symlink() or not other.is_dir():
                 continue
             lock = _lock(other)
             if lock is not None:
@@ -57,7 +61,17 @@ class WorkArea:
                 swept += 1
         if swept:
             log.info("work_areas_swept", extra={"areas": swept})
-        return swept
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Hold the root's own lock: areas come, go and are swept one at a time."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _lock(area: Path) -> int | None:
