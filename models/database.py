@@ -22,6 +22,8 @@ from models.tables import all_tables
 
 log = logging.getLogger(__name__)
 
+Session = AsyncSession  # what a transaction gives, for those who hand it on
+
 _CONNECT_SECONDS = 3.0
 _HOLD_WAIT_SECONDS = 20.0  # a killed process' connection is gone sooner
 _STATEMENT_MILLISECONDS = 30_000

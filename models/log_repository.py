@@ -24,12 +24,14 @@ class StoredLog:
 
     build_id: UUID
     status: str
+    error: str | None  # why the build failed
     attempt: int
     newest_attempt: int
     token: int | None
     day: date | None
     is_complete: bool  # nothing more will come for this attempt
     is_build_open: bool  # another attempt may come
+    size_bytes: int | None  # of the whole log, once it is complete
     key: str | None  # of the whole log as an object
     loss: str | None
 
@@ -139,12 +141,14 @@ class LogRepository:
         return StoredLog(
             build_id=build.id,
             status=build.status,
+            error=build.error,
             attempt=execution.attempt if execution is not None else 0,
             newest_attempt=build.attempt,
             token=execution.token if execution is not None else None,
             day=execution.log_day if execution is not None else None,
             is_complete=execution.outcome is not None if execution is not None else not is_open,
             is_build_open=is_open,
+            size_bytes=execution.log_bytes if execution is not None else None,
             key=execution.log_key if execution is not None else None,
             loss=execution.log_loss if execution is not None else None,
         )
