@@ -1,0 +1,137 @@
+"""`python -m api`: one process that answers on its ports until SIGTERM or SIGINT."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from activities.adapters.github import GitHub
+from activities.adapters.local_store import LocalStore
+from activities.adapters.temporal import TemporalRuns, connect
+from api.app import create_app
+from api.listener import listen
+from api.parts import Api, ApiParts
+from models.database import Database
+from models.hints import Hints
+from process_exit import end_process
+from settings import Settings
+from structured_logging import configure
+
+log = logging.getLogger(__name__)
+
+_REQUESTS, _STREAMS, _DELIVERIES = 10, 6, 4  # connections to Postgres
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+_KEEP_ALIVE_SECONDS = 75  # longer than a proxy in front keeps its side open
+
+
+class Server(uvicorn.Server):
+    """Tells the app of its end before connections are waited for, so that streams end by themselves."""
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=max(1, int(settings.drain_timeout.total_seconds())),
+        )
+        super().__init__(config)
+        self._api: Api = app.state.api
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals that end us. uvicorn's own way raises them again at the end, which loses the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in _ENDING:
+            loop.add_signal_handler(number, self._end)
+        try:
+            yield
+        finally:
+            for number in _ENDING:
+                loop.remove_signal_handler(number)
+
+    def _end(self) -> None:
+        self.force_exit = self.should_exit  # the second signal means: at once
+        self.should_exit = True
+        self._api.stop()
+
+
+async def main(settings: Settings) -> int:
+    """Serve until a signal; return the exit code."""
+    if settings.database_url is None:
+        return _refuse("DATABASE_URL is not set; `make up` starts an API that has one")
+    async with AsyncExitStack() as stack:
+        sockets = _sockets(settings, stack)
+        if sockets is None:
+            return 1
+        app = create_app(await _parts(settings, settings.database_url.get_secret_value(), stack))
+        log.info("api_started", extra={"addresses": [f"{host}:{port}" for host, port, *_ in _names(sockets)]})
+        await Server(app, settings).serve(sockets=sockets)
+        log.info("api_stopped")
+    return 0
+
+
+def _sockets(settings: Settings, stack: AsyncExitStack) -> list[socket.socket] | None:
+    """Take the ports; None, after saying which, when one is taken."""
+    wanted = {"SLIPWAY_API_PORT": settings.api_port, "SLIPWAY_API_EXTRA_PORT": settings.api_extra_port}
+    sockets = []
+    for setting, port in wanted.items():
+        if port is None:
+            continue
+        try:
+            sockets.append(stack.enter_context(listen(settings.api_host, port)))
+        except OSError as error:
+            _refuse(f"cannot listen on {settings.api_host}:{port} ({error.strerror}); set {setting} to a free port")
+            return None
+    return sockets
+
+
+def _names(sockets: list[socket.socket]) -> list[tuple[str, int]]:
+    return [listener.getsockname() for listener in sockets]
+
+
+async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -> ApiParts:
+    requests, streams, deliveries = (
+        Database(database_url, pool_size=size) for size in (_REQUESTS, _STREAMS, _DELIVERIES)
+    )
+    for database in (requests, streams, deliveries):
+        stack.push_async_callback(database.close)
+    token = settings.github_token.get_secret_value() if settings.github_token is not None else None
+    source_host = GitHub(settings.github_api_url, token, settings.github_timeout)
+    stack.push_async_callback(source_host.aclose)
+    client = await connect(lazy=True)
+    return ApiParts(
+        requests=requests,
+        streams=streams,
+        deliveries=deliveries,
+        hints=Hints(database_url),
+        runs=TemporalRuns(client, stays_open=settings.stays_open),
+        source_host=source_host,
+        store=LocalStore(settings.data_dir / "objects"),
+        queue_limit=settings.queue_limit,
+        cors_origins=settings.cors_origins,
+        has_github_token=token is not None,
+    )
+
+
+def _refuse(why: str) -> int:
+    print(f"api: {why}", file=sys.stderr)  # noqa: T201 - before there is anything to log
+    return 1
+
+
+def run() -> int:
+    settings = Settings()
+    configure(log_format=settings.log_format, log_level=settings.log_level)
+    return asyncio.run(main(settings))
+
+
+if __name__ == "__main__":
+    end_process(run())

@@ -1,0 +1,85 @@
+"""The composition root of the HTTP application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
+from sse_starlette.sse import AppStatus
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from api.body_limit import BodyLimit
+from api.conditional import Conditional
+from api.correlation import HEADER as CORRELATION_HEADER
+from api.correlation import Correlation
+from api.description import EVERY_ANSWER, TITLE, describe
+from api.idempotency import REPLAYED
+from api.metrics import Measured
+from api.parts import Api, ApiParts
+from api.problems import install_problem_handlers
+from api.routers import image_logs, images, operations
+from api.routing import TrailingSlash
+from api.security import OriginRule, SecurityHeaders
+
+_ROUTERS = (images.router, image_logs.router, operations.router)
+_DRAIN = timedelta(seconds=3)
+_EXPOSED = ["ETag", "Link", "Location", "Retry-After", CORRELATION_HEADER, REPLAYED]
+
+
+def create_app(given: ApiParts) -> FastAPI:
+    """Build the application; `app.state.api.stop()` begins its end, the server's shutdown completes it."""
+    # our streams say farewell themselves: the library would end those of every app in this process at once
+    AppStatus.enable_automatic_graceful_drain = False
+    api = Api(given)
+    app: FastAPI = FastAPIOffline(
+        title=TITLE,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=_layers(api),
+        lifespan=_lifespan,
+        responses=EVERY_ANSWER,
+        swagger_ui_parameters={"validatorUrl": None, "tryItOutEnabled": True},
+    )
+    app.state.api = api
+    for router in _ROUTERS:
+        app.include_router(router)
+    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    install_problem_handlers(app, routes)
+    describe(app)
+    return app
+
+
+def _layers(api: Api) -> list[Middleware]:
+    """From the outermost to the innermost: each sees what those before it did not answer."""
+    origins = list(api.given.cors_origins)
+    cors = [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=_EXPOSED,
+        )
+    ]
+    return [
+        Middleware(Correlation),
+        Middleware(Measured, metrics=api.metrics),
+        Middleware(SecurityHeaders),
+        *(cors if origins else []),
+        Middleware(OriginRule),
+        Middleware(BodyLimit),
+        Middleware(TrailingSlash),
+        Middleware(Conditional),
+    ]
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    api: Api = app.state.api
+    async with api.given.hints, api.migration:
+        yield
+        api.stop()
+        await api.gateway.drain(_DRAIN)

@@ -1,0 +1,71 @@
+"""The API's way to Temporal: deliver a build right after the commit that asks for it; the relay takes what is left."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+from activities.delivery import deliver_build
+from activities.ports import BuildRuns
+from api.metrics import ApiMetrics
+from models.database import Database
+from models.errors import DomainError
+from models.hints import DIRTY, Hints
+
+log = logging.getLogger(__name__)
+
+_LONGEST_SECONDS = 1.0
+_MOST_AT_ONCE = 32
+
+
+class Orchestrator(BuildRuns, Protocol):
+    async def ping(self) -> None:
+        """Raise OrchestratorUnreachable when it does not answer within a second."""
+        ...
+
+
+class Gateway:
+    """Deliveries run beside the requests that cause them: no answer waits for Temporal."""
+
+    def __init__(self, runs: Orchestrator, database: Database, hints: Hints, metrics: ApiMetrics) -> None:
+        self._runs = runs
+        self._database = database
+        self._hints = hints
+        self._metrics = metrics
+        self._deliveries: set[asyncio.Task[None]] = set()
+
+    def deliver_soon(self, build_id: UUID) -> None:
+        """Call after the commit. Never waits, never raises: a build that is not delivered here stays dirty."""
+        self._hints.give(DIRTY)
+        if len(self._deliveries) >= _MOST_AT_ONCE:
+            self._metrics.deliveries.labels("left_to_relay").inc()
+            return
+        delivery = asyncio.create_task(self._deliver(build_id), name=f"deliver {build_id}")
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(self._deliveries.discard)
+
+    async def ping(self) -> None:
+        await self._runs.ping()
+
+    async def drain(self, longest: timedelta) -> None:
+        """Wait for what is under way; what then still runs is left to the relay."""
+        if not self._deliveries:
+            return
+        _, late = await asyncio.wait(self._deliveries, timeout=longest.total_seconds())
+        for delivery in late:
+            delivery.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _deliver(self, build_id: UUID) -> None:
+        outcome = "failed"
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                await deliver_build(build_id, self._database, self._runs)
+            outcome = "delivered"
+        except (DomainError, TimeoutError) as error:
+            log.warning("delivery_left_to_relay", extra={"build": str(build_id), "error": type(error).__name__})
+        except Exception:
+            log.exception("delivery_failed", extra={"build": str(build_id)})
+        finally:
+            self._metrics.deliveries.labels(outcome).inc()

@@ -1,0 +1,73 @@
+"""What the API is made of: given by a composition root, handed to handlers by `Parts` and its fellows."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from activities.ports import ObjectStore, SourceHost
+from api.gateway import Gateway, Orchestrator
+from api.github_tags import GithubTags
+from api.image_reading import Waiting
+from api.metrics import ApiMetrics
+from api.migration import Migration
+from api.readiness import Readiness
+from api.security import Caller, caller
+from api.stored_logs import StoredLogs
+from api.streams import LogTails
+from models.database import Database
+from models.hints import Hints
+
+
+@dataclass(frozen=True)
+class ApiParts:
+    """What a composition root makes and closes. Each pool has one purpose, so that none starves another."""
+
+    requests: Database
+    streams: Database  # logs and health
+    deliveries: Database
+    hints: Hints  # not entered yet: the app does that
+    runs: Orchestrator
+    source_host: SourceHost
+    store: ObjectStore
+    queue_limit: int = 100
+    cors_origins: tuple[str, ...] = ()
+    has_github_token: bool = False
+
+
+class Api:
+    """The given parts, and what the app makes of them."""
+
+    def __init__(self, given: ApiParts) -> None:
+        self.given = given
+        self.metrics = ApiMetrics()
+        self.stopping = asyncio.Event()
+        self.gateway = Gateway(given.runs, given.deliveries, given.hints, self.metrics)
+        self.migration = Migration(given.requests)
+        self.readiness = Readiness(given.streams, self.gateway, self.migration, self.stopping)
+        self.logs = StoredLogs(given.streams, given.store)
+        self.waiting = Waiting(given.requests, given.hints, self.stopping)
+        self.github_tags = GithubTags(given.source_host, given.requests, has_token=given.has_github_token)
+        self.tails = LogTails(given.streams, given.hints, self.logs, self.metrics.log_readers)
+
+    def stop(self) -> None:
+        """Begin to end: not ready any more, no wait goes on, and every stream says when to come back."""
+        self.stopping.set()
+        self.tails.stop()
+
+
+def _api(request: Request) -> Api:
+    api: Api = request.app.state.api
+    return api
+
+
+def _usable(api: Annotated[Api, Depends(_api)]) -> Api:
+    """Give the parts to a handler that needs the database. Raises DatabaseUnreachable, SchemaUnknown."""
+    api.migration.check()
+    return api
+
+
+AnyApi = Annotated[Api, Depends(_api)]
+Parts = Annotated[Api, Depends(_usable)]
+Asker = Annotated[Caller, Depends(caller)]
