@@ -101,6 +101,13 @@ class DockerEngine:
         images = await self._ask(lambda client: client.images(filters={"label": f"{label}={value}"}))
         return [tag for image in images for tag in image.get("RepoTags") or () if tag != _UNTAGGED]
 
+    def close(self) -> None:
+        """Give back the connections; running builds keep theirs. The next question connects again."""
+        with self._connecting:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
     async def _ask(self, question: Callable[[APIClient], Answer]) -> Answer:
         return await asyncio.to_thread(self._ask_now, question)
 
@@ -120,6 +127,7 @@ class DockerEngine:
         """Connect at first use, since docker-py asks the engine for its version then."""
         with self._connecting:
             if self._client is None:
+                ask(self._url, "GET", "/_ping")  # docker-py leaves its socket open when nobody answers
                 self._client = APIClient(self._url, version="auto", timeout=_ANSWER_SECONDS)
             return self._client
 
