@@ -10,12 +10,23 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Role = Literal["all", "workflows", "builder", "relay"]
 
 MEBIBYTE = 1024 * 1024
+_DURATIONS = ("github_timeout", "source_timeout", "build_timeout", "stays_open", "drain_timeout", "log_retention")
+
+
+def complaints(invalid: ValidationError) -> list[str]:
+    """Say in a line each which settings are wrong, without their values, which may be secrets."""
+    lines = []
+    for error in invalid.errors(include_url=False, include_input=False):
+        name = "_".join(str(part) for part in error["loc"][:1]).upper()
+        known = name in {"DATABASE_URL", "GITHUB_TOKEN", "GITHUB_API_URL", "DOCKER_HOST"} or name.startswith("SLIPWAY_")
+        lines.append(f"{name if known else f'SLIPWAY_{name}'}: {error['msg']}")
+    return lines
 
 
 class Settings(BaseSettings):
@@ -103,6 +114,14 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator(*_DURATIONS, mode="before")
+    @classmethod
+    def _digits_are_seconds(cls, value: object) -> object:
+        try:
+            return timedelta(seconds=float(value)) if isinstance(value, str) else value
+        except ValueError:
+            return value  # ISO-8601, such as PT10M
 
     @field_validator("api_extra_port", mode="after")
     @classmethod

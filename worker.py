@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -33,7 +34,7 @@ from models.errors import DatabaseUnreachable, DomainError
 from models.execution_repository import ExecutionRepository
 from models.hints import Hints
 from process_exit import end_process
-from settings import Settings
+from settings import Settings, complaints
 from structured_logging import configure
 from workflows.image_build import ImageBuild
 from workflows.stage import BUILDS_QUEUE, DOCKER_QUEUE, ENGINE_QUEUE, SOURCE_QUEUE
@@ -205,7 +206,11 @@ def _is_orderly(result: object) -> bool:
 
 
 def run() -> int:
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as invalid:
+        print(*complaints(invalid), sep="\n", file=sys.stderr)  # noqa: T201
+        return 2
     configure(log_format=settings.log_format, log_level=settings.log_level)
     try:
         return asyncio.run(main(settings))

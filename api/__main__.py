@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import ValidationError
 
 from activities.adapters.github import GitHub
 from activities.adapters.local_store import LocalStore
@@ -20,7 +21,7 @@ from api.parts import Api, ApiParts
 from models.database import Database
 from models.hints import Hints
 from process_exit import end_process
-from settings import Settings
+from settings import Settings, complaints
 from structured_logging import configure
 
 log = logging.getLogger(__name__)
@@ -128,7 +129,11 @@ def _refuse(why: str) -> int:
 
 
 def run() -> int:
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as invalid:
+        print(*complaints(invalid), sep="\n", file=sys.stderr)  # noqa: T201 - likewise
+        return 2
     configure(log_format=settings.log_format, log_level=settings.log_level)
     return asyncio.run(main(settings))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 from rich.console import Console
 
-from settings import Settings
+from settings import Settings, complaints
 from standalone.base_image import REPOSITORY, TAG, ensure_base_image
 from standalone.demo import Story, demo
 from standalone.engine import ensure_engine_at, stop_engine
@@ -39,9 +39,8 @@ def main(words: list[str]) -> int:
         screen.print(str(refusal), style="red", markup=False)
         return 1
     except ValidationError as refusal:
-        for error in refusal.errors(include_url=False, include_input=False):
-            setting = "_".join(("SLIPWAY", *(str(part) for part in error["loc"]))).upper()
-            screen.print(f"{setting}: {error['msg']}", style="red", markup=False)
+        for line in complaints(refusal):
+            screen.print(line, style="red", markup=False)
         return _USAGE
     except KeyboardInterrupt:
         return 130
