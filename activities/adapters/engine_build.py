@@ -174,13 +174,20 @@ class RunningBuild:
             now = time.monotonic()
             stuck_since, self._read_pause = stuck_since or now, _STUCK_READ_SECONDS
             if self._answer.image_id is None and now - looked_at >= _STUCK_LOOK_SECONDS:
-                looked_at, self._answer.image_id = now, self._acts.find_image()
+                looked_at, self._answer.image_id = now, self._found_image()
             if self._answer.image_id is not None:
                 break
             if now - stuck_since > self._stuck_patience:
                 return self._given_up()
         self._write(self._answer.finish())
         return self._verdict()
+
+    def _found_image(self) -> str | None:
+        try:
+            return self._acts.find_image()
+        except DomainError as error:  # a stuck engine is a busy one; the next look comes soon
+            log.info("engine_silent_while_stuck", extra={"detail": error.detail})
+            return None
 
     def _verdict(self) -> EngineOutcome | Exception:
         """Say how it ended. What the engine said counts more than how the connection closed."""

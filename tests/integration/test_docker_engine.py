@@ -2,8 +2,7 @@
 
 import asyncio
 import hashlib
-import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from models.errors import (
 )
 from tests.support.engine_images import ENGINE_URL, LABEL, Workshop, open_workshop
 from tests.support.logs import outputs_of
+from tests.support.waiting import until
 
 BASE = "FROM busybox:1.36\n"
 SECRET = "s3cr3t-0123456789-abcdefghij"
@@ -225,14 +225,6 @@ async def test_a_dockerfile_that_is_not_in_the_context_is_named(workshop: Worksh
     build = await workshop.build(BASE, dockerfile_path="Missing.dockerfile")
     assert isinstance(build.error, DockerfileInvalid)
     assert "Missing.dockerfile" in build.error.detail
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for the condition; the test's own time limit ends a wait in vain."""
-    for _look in itertools.count():
-        if condition():
-            return
-        await asyncio.sleep(0.02)
 
 
 def processes_with(marker: str) -> list[str]:
