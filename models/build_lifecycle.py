@@ -37,6 +37,8 @@ class StateCode(IntEnum):
     COMPLETE = 100
 
 
+_CODE_STEP = 5  # codes are multiples of it: contract.md §4
+
 FINISHED = frozenset({BuildStatus.SUCCEEDED, BuildStatus.CANCELLED})  # no way out within a generation
 ENDED = FINISHED | {BuildStatus.FAILED}  # no work is done; failed may be resumed
 OPEN = frozenset({BuildStatus.PENDING, BuildStatus.RUNNING})
@@ -110,6 +112,18 @@ def check_wish(build: BuildFacts, wish: Wish) -> None:
             raise BuildStateConflict(f"Only a failed build can be resumed; this one is {_word(build)}.")
     elif build.is_closed or build.status not in OPEN:
         raise BuildStateConflict(f"A build that is {_word(build)} takes no {wish}.")
+
+
+def state_to_resume_from(current: int, wanted: int | None) -> int:
+    """Return the state where a failed build goes on: the one that failed, or an earlier one that is asked for.
+
+    Raises BuildStateConflict for one that was not reached, and for what is no state's code.
+    """
+    if wanted is None:
+        return current
+    if not 0 <= wanted <= current or wanted % _CODE_STEP:
+        raise BuildStateConflict(f"The build failed at state {current}; it cannot go on at {wanted}.")
+    return wanted
 
 
 def may_succeed(build: BuildFacts) -> bool:

@@ -21,6 +21,7 @@ from models.build_lifecycle import (
     advance,
     answer_claim,
     check_wish,
+    state_to_resume_from,
 )
 from models.build_payloads import Checkpoint, Claim, Claimed, FailureReport, RowView, StateReport, WishReport
 from models.build_trail_repository import BuildTrailRepository
@@ -257,12 +258,8 @@ class BuildRepository:
             row.cancel_requested_at = row.cancel_requested_at or now
             row.cancel_requested_by = row.cancel_requested_by or TEMPORAL_ACTOR
         elif wish == Wish.RESUME:
-            if state_code is not None and not 0 <= state_code <= row.current_state:
-                raise BuildStateConflict(
-                    f"The build failed at state {row.current_state}; it cannot go on at {state_code}."
-                )
+            row.resume_from = state_to_resume_from(row.current_state, state_code)
             row.status = advance(BuildStatus(row.status), BuildStatus.PENDING)
-            row.resume_from = row.current_state if state_code is None else state_code
             row.completed_at = row.error = None
         else:
             row.paused = wish == Wish.PAUSE

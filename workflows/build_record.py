@@ -56,26 +56,26 @@ class BuildRecord:
             raise ApplicationError("the run has claimed no build", type="not_claimed")
         return self._checkpoint
 
-    # Signals take any argument or none, and only set a field: an error raised here would fail the workflow.
+    # Signals take any arguments or none, and only set a field: an error raised here would fail the workflow.
 
     @workflow.signal
-    def poke(self, _ignored: Any = None) -> None:  # noqa: ANN401
+    def poke(self, *_ignored: Any) -> None:  # noqa: ANN401
         self._calls += 1
 
     @workflow.signal
-    def cancel(self, _ignored: Any = None) -> None:  # noqa: ANN401
+    def cancel(self, *_ignored: Any) -> None:  # noqa: ANN401
         self._wish(Wish.CANCEL)
 
     @workflow.signal
-    def pause(self, _ignored: Any = None) -> None:  # noqa: ANN401
+    def pause(self, *_ignored: Any) -> None:  # noqa: ANN401
         self._wish(Wish.PAUSE)
 
     @workflow.signal
-    def unpause(self, _ignored: Any = None) -> None:  # noqa: ANN401
+    def unpause(self, *_ignored: Any) -> None:  # noqa: ANN401
         self._wish(Wish.UNPAUSE)
 
     @workflow.signal
-    def resume(self, state_code: Any = None) -> None:  # noqa: ANN401
+    def resume(self, state_code: Any = None, *_ignored: Any) -> None:  # noqa: ANN401
         is_code = isinstance(state_code, int) and not isinstance(state_code, bool)
         self._wish(Wish.RESUME, state_code if is_code else None)
 

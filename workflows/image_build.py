@@ -10,7 +10,7 @@ from workflows.build_record import BuildRecord
 from workflows.stage import DOCKER_QUEUE, ENGINE_QUEUE, SOURCE_QUEUE, Stage
 
 with workflow.unsafe.imports_passed_through():
-    from models.build_lifecycle import BuildStatus, ClaimAnswer
+    from models.build_lifecycle import FINISHED, BuildStatus, ClaimAnswer
     from models.build_payloads import ImageBuildOrder
 
 _DAY = timedelta(days=1)  # how long a build may wait for its turn and work; what it does has limits of its own
@@ -66,7 +66,7 @@ class ImageBuild(BuildRecord):
         except (ActivityError, ApplicationError) as failure:
             if workflow.cancellation_reason() is None:
                 row = await self.report(BuildStatus.FAILED, failure)
-                if not row.is_current or row.status == BuildStatus.SUCCEEDED:
+                if not row.is_current or row.status in FINISHED:  # else it would wait where nobody can resume it
                     return
                 await self.go_on(parked=True)
             raise

@@ -20,6 +20,7 @@ from models.build_lifecycle import (
     answer_claim,
     check_wish,
     may_succeed,
+    state_to_resume_from,
 )
 from models.errors import BuildStateConflict
 
@@ -140,3 +141,17 @@ def test_an_image_is_registered_only_for_a_running_build_that_nobody_wants_cance
 def test_what_may_succeed_has_work_to_do(facts: BuildFacts) -> None:
     if may_succeed(facts):
         assert answer_claim(facts) == ClaimAnswer.WORK
+
+
+@given(st.sampled_from(StateCode), st.integers())
+def test_a_build_is_resumed_from_a_state_that_it_reached(failed: StateCode, wanted: int) -> None:
+    if 0 <= wanted <= failed and wanted % 5 == 0:
+        assert state_to_resume_from(failed, wanted) == wanted
+    else:
+        with pytest.raises(BuildStateConflict, match=f"failed at state {int(failed)}"):
+            state_to_resume_from(failed, wanted)
+
+
+@given(st.sampled_from(StateCode))
+def test_a_build_goes_on_where_it_failed_unless_told_otherwise(failed: StateCode) -> None:
+    assert state_to_resume_from(failed, None) == failed
