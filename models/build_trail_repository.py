@@ -147,7 +147,7 @@ class BuildTrailRepository:
             .order_by(col(BuildVariable.variable_key))
             .limit(100)
         )
-        return dict(found.tuples().all())
+        return dict(found.all())
 
     async def retry_state(self, build_id: UUID, code: int, now: datetime, why: str) -> None:
         """Begin another attempt at the open state: the last one was cut off."""
