@@ -143,12 +143,15 @@ class Tail:
             found = await LogRepository(session).of_build(self._build_id)
         if found is None:
             raise LogNotFound("The build is gone, and its log with it.")
+        size_bytes = 0
         if self.log is None or found.token != self.log.token:
-            # what lies further back is for each reader to fetch
-            self.ring = Ring(max(0, await self._logs.size(found) - _KEPT_BYTES))
+            size_bytes = await self._logs.size(found)
+            self.ring = Ring(max(0, size_bytes - _KEPT_BYTES))  # what lies further back each reader fetches himself
         self.log = found
         while await self._take_page(found):
             self.wake()
+        if self.ring.end < size_bytes:  # the rows were dropped: readers find the whole log as an object
+            self.ring = Ring(size_bytes)
         # the bytes were read after the row: what an ended build wrote is all here
         self.is_settled = not found.is_build_open
         self.wake()
