@@ -1,0 +1,218 @@
+"""What every request meets: ids, problems, headers, limits, the rule of origin, and the description."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from standalone.postgres import EmbeddedPostgres
+from tests.support.api_builds import ReportingBuilder
+from tests.support.api_server import RunningApi, order_of, running_api
+from tests.support.eventually import eventually
+from tests.support.postgres import fresh_database
+
+IMAGES = "/api/v1/images"
+ALLOWED_PAGE = "https://ui.example.com"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningApi]:
+    async with (
+        fresh_database(postgres) as url,
+        running_api(url, tmp_path_factory.mktemp("border"), cors_origins=(ALLOWED_PAGE,)) as running,
+    ):
+        yield running
+
+
+def _check_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    problem: dict[str, Any] = answer.json()
+    assert answer.status_code == problem["status"] == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["code"] == code
+    assert problem["type"].endswith(code)
+    assert problem["title"]
+    assert problem["detail"].endswith(".")
+    assert problem["correlation_id"] == answer.headers["x-correlation-id"]
+    assert "Traceback" not in answer.text
+    return problem
+
+
+async def test_a_correlation_id_is_taken_or_made_up_and_echoed(server: RunningApi) -> None:
+    given = await server.http.get("/health", headers={"X-Correlation-ID": "ci:build-7"})
+    assert given.headers["x-correlation-id"] == "ci:build-7"
+    for odd in ("", "two words", "x" * 129, "a/b"):
+        answer = await server.http.get("/nothing", headers={"X-Correlation-ID": odd})
+        assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-correlation-id"])
+
+
+async def test_a_path_that_is_not_there_and_a_wrong_method_are_problems(server: RunningApi) -> None:
+    _check_problem(await server.http.get("/nothing/here"), 404, "not_found")
+    wrong = await server.http.put(IMAGES, json={})
+    _check_problem(wrong, 405, "method_not_allowed")
+    assert wrong.headers["allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize("body", [b'{"repo": ', b"\xff\xfe", b"[" * 100_000, b"[]", b"null", b'"x"', b"9" * 5000, b""])
+async def test_a_body_that_is_no_order_is_422(server: RunningApi, body: bytes) -> None:
+    answer = await server.http.post(IMAGES, content=body, headers={"Content-Type": "application/json"})
+    problem = _check_problem(answer, 422, "request_invalid")
+    assert all(set(error) == {"loc", "msg"} for error in problem["errors"])
+
+
+async def test_a_body_of_another_kind_is_told_which_kind_is_taken(server: RunningApi) -> None:
+    answer = await server.http.post(IMAGES, data={"repo": "demo/hello"})
+    assert "application/json" in _check_problem(answer, 422, "request_invalid")["detail"]
+
+
+async def test_a_refusal_does_not_repeat_what_was_sent(server: RunningApi) -> None:
+    secret = "hunter2-is-a-secret"
+    answer = await server.http.post(IMAGES, json=order_of(build_args={"A": [secret]}, target=[secret]))
+    _check_problem(answer, 422, "request_invalid")
+    assert secret not in answer.text
+
+
+async def test_a_body_of_more_than_16_mebibytes_is_413_however_it_comes(server: RunningApi) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _chunk in range(17):
+            yield b" " * 1024 * 1024
+
+    headers = {"Content-Type": "application/json"}
+    for content in (b" " * (16 * 1024 * 1024 + 1), chunks()):
+        _check_problem(await server.http.post(IMAGES, content=content, headers=headers), 413, "body_too_large")
+    most = await server.http.post(IMAGES, content=b" " * 16 * 1024 * 1024, headers=headers)
+    _check_problem(most, 422, "request_invalid")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Host": "evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": ALLOWED_PAGE},
+    ],
+    ids=str,
+)
+async def test_a_website_cannot_start_or_delete_anything(server: RunningApi, headers: dict[str, str]) -> None:
+    for answer in (
+        await server.http.post(IMAGES, json=order_of(), headers=headers),
+        await server.http.post(
+            IMAGES, content=json.dumps(order_of()), headers={**headers, "Content-Type": "text/plain"}
+        ),
+        await server.http.delete(f"{IMAGES}/1", headers=headers),
+        await server.http.post("/nothing", headers=headers),
+    ):
+        _check_problem(answer, 403, "cross_origin_write")
+    assert (await server.http.get(IMAGES)).json() == []
+
+
+async def test_configured_pages_may_read(server: RunningApi) -> None:
+    answer = await server.http.get(IMAGES, headers={"Origin": ALLOWED_PAGE})
+    assert answer.headers["access-control-allow-origin"] == ALLOWED_PAGE
+    assert "access-control-allow-credentials" not in answer.headers
+    foreign = await server.http.get(IMAGES, headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in foreign.headers
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    assert (await server.http.options(IMAGES, headers=asked)).status_code == 400
+
+
+async def test_every_answer_keeps_browsers_in_check(server: RunningApi) -> None:
+    for path in ("/", IMAGES, "/nothing", "/metrics", "/docs"):
+        headers = (await server.http.get(path)).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "server" not in headers or "uvicorn" in headers["server"]  # the test's own server names itself
+
+
+async def test_the_documentation_needs_nobody_elses_files(server: RunningApi) -> None:
+    page = (await server.http.get("/docs")).text
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert addresses
+    assert "://" not in page
+    for address in addresses:
+        assert (await server.http.get(address)).is_success
+
+
+async def test_the_description_shows_each_path_once_with_its_errors(server: RunningApi) -> None:
+    schema = (await server.http.get("/openapi.json")).json()
+    assert not [path for path in schema["paths"] if path != "/" and path.endswith("/")]
+    assert not [path for path, methods in schema["paths"].items() if "head" in methods]
+    order = schema["paths"][IMAGES]["post"]
+    assert {"200", "201", "403", "409", "413", "422", "503"} <= set(order["responses"])
+    assert list(order["responses"]["409"]["content"]) == ["application/problem+json"]
+    assert schema["components"]["schemas"]["ImageRequest"]["examples"]
+    assert "HTTPValidationError" not in json.dumps(schema)
+    assert {tag["name"] for tag in schema["tags"]} == {"Images", "Operations"}
+
+
+async def test_a_defect_is_a_problem_that_leads_to_the_log(
+    database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_api(database_url, tmp_path) as server:
+        async with server.api.given.requests.transaction() as session:
+            connection = await session.connection()
+            await connection.exec_driver_sql("ALTER TABLE docker_images RENAME TO elsewhere")
+        with caplog.at_level(logging.CRITICAL, logger="api.correlation"):
+            answer = await server.http.get(IMAGES, headers={"X-Correlation-ID": "find-me"})
+    problem = _check_problem(answer, 500, "internal_error")
+    assert "find-me" in problem["detail"]
+    assert "docker_images" not in answer.text
+
+
+async def test_a_browser_is_led_to_the_documentation(server: RunningApi) -> None:
+    browser = await server.http.get("/", headers={"Accept": "text/html,*/*"})
+    assert (browser.status_code, browser.headers["location"]) == (307, "/docs")
+    assert (await server.http.get("/")).json()["status"] == "healthy"
+
+
+async def test_figures_bear_the_contracts_names(server: RunningApi) -> None:
+    await server.http.get(f"{IMAGES}/7")
+    await server.http.get("/nothing/at/all")
+    figures = (await server.http.get("/metrics")).text
+    assert 'api_requests_total{endpoint="/api/v1/images/{image_id}"}' in figures
+    assert 'api_requests_total{endpoint="unmatched"}' in figures
+    assert 'api_request_duration_seconds_bucket{endpoint="/api/v1/images/{image_id}",le="0.05"}' in figures
+
+
+async def test_readiness_names_what_is_missing(database_url: str, tmp_path: Path) -> None:
+    async with running_api(database_url, tmp_path) as server:
+
+        async def parts() -> dict[str, str]:
+            answer = await server.http.get("/ready")
+            body = answer.json()
+            found = {part["name"]: part["status"] for part in body["components"]}
+            is_ready = all(status == "ok" for status in found.values())
+            assert answer.status_code == (200 if is_ready else 503)
+            assert body["status"] == body["overall"] == body["overall_status"]
+            assert body["status"] == ("healthy" if is_ready else "unhealthy")
+            assert body["cache"] == "ok"
+            return found
+
+        lame = {"database": "ok", "temporal": "ok", "engine": "failing", "workers": "failing"}
+        await eventually(parts, lambda found: found == lame)
+        builder = ReportingBuilder(server.api.given.requests)
+        await builder.register(engine_error="no such file: /var/run/docker.sock")
+        await eventually(parts, lambda found: found == {**lame, "workers": "ok"})
+        await builder.register()
+        await eventually(parts, lambda found: set(found.values()) == {"ok"})
+        status = (await server.http.get("/status")).json()
+        engine = next(part for part in status["components"] if part["name"] == "engine")
+        assert "limits: not enforced" in engine["details"]
+        assert re.fullmatch("[0-9a-f-]{36}", status["instance"])
+        server.runs.is_down = True
+        await eventually(parts, lambda found: found["temporal"] == "failing")
+        assert (await server.http.get("/health/liveness")).json()["status"] == "healthy"
+
+
+async def test_what_answers_is_one_process_whoever_asks(server: RunningApi) -> None:
+    answers = await asyncio.gather(*(server.http.get("/ready") for _ in range(20)))
+    assert len({answer.content for answer in answers}) <= 2, "the answer is kept for a second"

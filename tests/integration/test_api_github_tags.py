@@ -1,0 +1,106 @@
+"""Tags of a repository, from the look-alike over real HTTP."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support.api_server import NOWHERE, RunningApi, running_api
+from tests.support.sandbox_server import RunningSandbox, git, make_repository, running_sandbox
+
+PATH = "/api/v1/images/github-tags"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    root = tmp_path_factory.mktemp("tags") / "sandbox"
+    with running_sandbox(root) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(served: RunningSandbox) -> RunningSandbox:
+    served.clear_faults()
+    served.forget_requests()
+    return served
+
+
+@pytest_asyncio.fixture
+async def server(database_url: str, tmp_path: Path, sandbox: RunningSandbox) -> AsyncIterator[RunningApi]:
+    async with running_api(database_url, tmp_path, github_url=sandbox.url) as running:
+        yield running
+
+
+def _detail_requests(sandbox: RunningSandbox) -> int:
+    return sum("/commits/" in request["path"] for request in sandbox.requests())
+
+
+async def test_tags_come_by_version_with_their_commits(server: RunningApi, sandbox: RunningSandbox) -> None:
+    answer = await server.http.get(PATH, params={"repo": "demo/hello"})
+    tags = answer.json()["tags"]
+    assert [tag["name"] for tag in tags] == ["v1.1.0", "v1.0.0"]
+    folder = sandbox.root / "demo" / "hello"
+    commit = tags[1]["commit"]
+    assert commit["sha"] == git(folder, "rev-parse", "v1.0.0^{commit}")
+    assert set(commit) == {"sha", "url", "date", "author", "message"}
+    assert commit["date"].endswith("Z")
+    assert commit["author"]
+    assert commit["message"]
+    assert tags[1]["zipball_url"]
+    assert tags[1]["tarball_url"]
+    limited = await server.http.get(PATH, params={"repo": "demo/hello", "limit": 1})
+    assert [tag["name"] for tag in limited.json()["tags"]] == ["v1.1.0"]
+
+
+async def test_details_are_asked_for_once_and_at_most_twenty_a_call(
+    server: RunningApi, sandbox: RunningSandbox
+) -> None:
+    folder = sandbox.root / "demo" / "many"
+    if not folder.exists():
+        make_repository(folder, {"Dockerfile": "FROM scratch\n"})
+        for number in range(25):
+            git(folder, "commit", "--quiet", "--allow-empty", f"--message=number {number}")
+            git(folder, "tag", f"v0.{number}")
+    sandbox.forget_requests()
+    first = (await server.http.get(PATH, params={"repo": "demo/many"})).json()["tags"]
+    assert [tag["name"] for tag in first][:2] == ["v0.24", "v0.23"]
+    assert [tag["commit"]["message"] is not None for tag in first] == [True] * 20 + [False] * 5
+    assert _detail_requests(sandbox) == 20
+    second = (await server.http.get(PATH, params={"repo": "demo/many"})).json()["tags"]
+    assert all(tag["commit"]["message"] for tag in second)
+    assert _detail_requests(sandbox) == 25
+
+
+async def test_the_list_is_good_without_details(server: RunningApi, sandbox: RunningSandbox) -> None:
+    sandbox.order(route="commits", status=500)
+    tags = (await server.http.get(PATH, params={"repo": "demo/hello"})).json()["tags"]
+    assert [tag["commit"]["message"] for tag in tags] == [None, None]
+
+
+@pytest.mark.parametrize("repo", ["", "hello", "a/b/c", "../..", "demo/hello?x", "demo/.."])
+async def test_a_malformed_repository_is_422(server: RunningApi, repo: str) -> None:
+    assert (await server.http.get(PATH, params={"repo": repo})).status_code == 422
+
+
+@pytest.mark.parametrize(("limit", "status"), [("0", 422), ("-1", 422), ("x", 422), ("1000", 200), ("100000", 200)])
+async def test_a_limit_is_cut_at_a_thousand(server: RunningApi, limit: str, status: int) -> None:
+    assert (await server.http.get(PATH, params={"repo": "demo/hello", "limit": limit})).status_code == status
+
+
+async def test_what_github_says_is_said_on(server: RunningApi, sandbox: RunningSandbox) -> None:
+    missing = await server.http.get(PATH, params={"repo": "demo/missing"})
+    assert (missing.status_code, missing.json()["code"]) == (404, "repository_not_found")
+    sandbox.order(rate_limit="primary")
+    limited = await server.http.get(PATH, params={"repo": "demo/hello"})
+    assert (limited.status_code, limited.json()["code"]) == (429, "source_host_rate_limited")
+    assert int(limited.headers["retry-after"]) >= 1
+    sandbox.clear_faults()
+    sandbox.order(status=503)
+    down = await server.http.get(PATH, params={"repo": "demo/hello"})
+    assert (down.status_code, down.json()["code"]) == (502, "source_host_unreachable")
+
+
+async def test_a_github_that_does_not_answer_is_502(database_url: str, tmp_path: Path) -> None:
+    async with running_api(database_url, tmp_path, github_url=NOWHERE) as server:
+        assert (await server.http.get(PATH, params={"repo": "demo/hello"})).status_code == 502

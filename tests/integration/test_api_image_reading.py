@@ -1,0 +1,181 @@
+"""Images over HTTP: listing and reading them, at once or when they have settled."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from models.database import Database
+from standalone.postgres import EmbeddedPostgres
+from tests.support.api_builds import ReportingBuilder, begun, succeeded
+from tests.support.api_server import RunningApi, order_of, running_api
+from tests.support.eventually import eventually
+from tests.support.postgres import fresh_database
+
+
+@pytest_asyncio.fixture
+async def server(database_url: str, tmp_path: Path) -> AsyncIterator[RunningApi]:
+    async with running_api(database_url, tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def bystander(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningApi]:
+    """A server for requests that change nothing."""
+    async with (
+        fresh_database(postgres) as url,
+        running_api(url, tmp_path_factory.mktemp("bystander")) as running,
+    ):
+        yield running
+
+
+@pytest_asyncio.fixture
+async def database(server: RunningApi) -> Database:
+    return server.api.given.requests
+
+
+@pytest_asyncio.fixture
+async def builder(server: RunningApi, database: Database) -> ReportingBuilder:
+    builder = ReportingBuilder(database, server.api.given.hints)
+    await builder.register()
+    return builder
+
+
+async def test_a_list_is_the_newest_first_in_pages_that_stay(server: RunningApi) -> None:
+    ids = [(await server.order(f"hello-{number}"))["id"] for number in range(7)]
+    first = await server.http.get("/api/v1/images", params={"limit": 3, "status_filter": "pending"})
+    seen, link = [image["id"] for image in first.json()], first.links["next"]["url"]
+    await server.order("later")  # comes before the first page: no page that follows shifts
+    while True:
+        page = await server.http.get(link)
+        seen += [image["id"] for image in page.json()]
+        if "next" not in page.links:
+            break
+        link = page.links["next"]["url"]
+        assert "status_filter=pending" in link
+    assert seen == ids[::-1]
+
+
+async def test_a_list_shows_the_last_line_while_building_and_the_tail_after_a_failure(
+    server: RunningApi, builder: ReportingBuilder
+) -> None:
+    _, checkpoint = await begun(server, builder, image_name="building")
+    attempt = await builder.attempt(checkpoint.build_id)
+    await builder.progress(attempt, 3, 12, "compiling")
+    failing, checkpoint = await begun(server, builder, image_name="failing")
+    attempt = await builder.attempt(checkpoint.build_id)
+    await builder.end(attempt, "failed", tail="boom\n", loss="The engine clipped 3 lines.")
+    await builder.fail(checkpoint, "Docker build failed: exit code 2")
+    await succeeded(server, builder, image_name="done")
+    await server.order("waiting")
+
+    images = {image["name"]: image for image in (await server.http.get("/api/v1/images")).json()}
+    assert {name: image["build_log"] for name, image in images.items()} == {
+        "waiting": None,
+        "done": None,
+        "failing": "boom\n",
+        "building": "compiling",
+    }
+    assert images["building"]["progress"] == {"step": 3, "steps": 12, "text": "step 3 of 12"}
+    assert images["failing"]["log_notice"] == "The engine clipped 3 lines."
+    for status, names in {"failed": ["failing"], "success": ["done"], "building": ["building"], "": [*images]}.items():
+        page = await server.http.get("/api/v1/images", params={"status_filter": status})
+        assert [image["name"] for image in page.json()] == names
+    assert failing["build_status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": 0}, {"limit": 1001}, {"limit": "many"}, {"status_filter": "done"}, {"cursor": "abc"}], ids=str
+)
+async def test_a_list_of_odd_wishes_is_refused(bystander: RunningApi, query: dict[str, Any]) -> None:
+    assert (await bystander.http.get("/api/v1/images", params=query)).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/999", "/0", "/-1", "/99999999999999999999", "/999/log", "/999/log/stream"])
+async def test_an_image_that_is_not_there_is_404(bystander: RunningApi, path: str) -> None:
+    answer = await bystander.http.get(f"/api/v1/images{path}")
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "image_not_found"
+
+
+async def test_an_id_that_is_no_number_is_422(bystander: RunningApi) -> None:
+    assert (await bystander.http.get("/api/v1/images/hello")).status_code == 422
+
+
+async def test_who_waits_gets_the_final_row_as_soon_as_it_is_there(
+    server: RunningApi, builder: ReportingBuilder
+) -> None:
+    ordering = asyncio.create_task(server.http.post("/api/v1/images?wait=300", json=order_of()))
+
+    async def images() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await server.http.get("/api/v1/images")).json()
+        return found
+
+    image = (await eventually(images))[0]
+    reading = asyncio.create_task(server.image(image["id"], wait=300))
+    checkpoint = await builder.claim(image["build_id"])
+    assert not ordering.done()
+    await builder.succeed(checkpoint)
+    ordered = await ordering
+    assert ordered.status_code == 200
+    assert ordered.json()["build_status"] == "success"
+    assert (await reading)["build_status"] == "success"
+
+
+async def test_waiting_without_an_end_gets_the_ordinary_answer(server: RunningApi) -> None:
+    answer = await server.http.post("/api/v1/images?wait=1", json=order_of())
+    assert answer.status_code == 201
+    assert answer.json()["build_status"] == "pending"
+    assert (await server.image(answer.json()["id"], wait=1))["build_status"] == "pending"
+
+
+async def test_nobody_may_wait_for_longer_than_five_minutes(bystander: RunningApi) -> None:
+    assert (await bystander.http.post("/api/v1/images?wait=301", json=order_of())).status_code == 422
+
+
+async def test_a_stopping_process_lets_those_who_wait_go(server: RunningApi) -> None:
+    image = await server.order()
+    waiting = asyncio.create_task(server.image(image["id"], wait=300))
+    await eventually(_is_watched(server))
+    await server.stop()
+    assert (await waiting)["build_status"] == "pending"
+
+
+def _is_watched(server: RunningApi) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return bool(server.api.given.hints._watches)
+
+    return look
+
+
+async def test_both_spellings_of_a_path_answer_directly(server: RunningApi) -> None:
+    image = (await server.http.post("/api/v1/images/", json=order_of())).json()
+    for path in ("/api/v1/images/", f"/api/v1/images/{image['id']}/", f"/api/v1/images/{image['id']}/log/", "/ready/"):
+        answer = await server.http.get(path, follow_redirects=False)
+        assert answer.status_code in {200, 503}
+        assert answer.status_code == (await server.http.get(path.rstrip("/"))).status_code
+
+
+async def test_an_unchanged_image_is_304(server: RunningApi, builder: ReportingBuilder) -> None:
+    image = await server.order()
+    for path in (f"/api/v1/images/{image['id']}", "/api/v1/images"):
+        tag = (await server.http.get(path)).headers["etag"]
+        same = await server.http.get(path, headers={"If-None-Match": tag})
+        assert (same.status_code, same.content) == (304, b"")
+        assert same.headers["etag"] == tag
+    await builder.claim(image["build_id"])
+    assert (await server.http.get(path, headers={"If-None-Match": tag})).status_code == 200
+    log = await server.http.get(f"/api/v1/images/{image['id']}/log")
+    assert "etag" not in log.headers
+
+
+async def test_a_second_process_sees_what_the_first_was_told(
+    database_url: str, server: RunningApi, tmp_path: Path
+) -> None:
+    async with running_api(database_url, tmp_path) as second:
+        image = await server.order()
+        assert await second.image(image["id"]) == await server.image(image["id"])
+        assert (await second.http.post("/api/v1/images", json=order_of())).status_code == 409

@@ -1,0 +1,239 @@
+"""Images over HTTP: ordering and deleting them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from activities.delivery import deliver_dirty
+from models.database import Database
+from models.event_repository import EventRepository
+from standalone.postgres import EmbeddedPostgres
+from tests.support.api_builds import FULL_COMMIT, ReportingBuilder, begun, failed, succeeded
+from tests.support.api_server import RunningApi, order_of, running_api
+from tests.support.eventually import eventually
+from tests.support.postgres import fresh_database
+
+MUST = ["id", "name", "tag", "github_repo", "github_ref", "commit_sha", "build_status", "build_log", "build_error"]
+MUST += ["built_at", "created_at"]
+
+
+@pytest_asyncio.fixture
+async def server(database_url: str, tmp_path: Path) -> AsyncIterator[RunningApi]:
+    async with running_api(database_url, tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def bystander(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningApi]:
+    """A server for requests that change nothing."""
+    async with (
+        fresh_database(postgres) as url,
+        running_api(url, tmp_path_factory.mktemp("bystander")) as running,
+    ):
+        yield running
+
+
+@pytest_asyncio.fixture
+async def database(server: RunningApi) -> Database:
+    return server.api.given.requests
+
+
+@pytest_asyncio.fixture
+async def builder(server: RunningApi, database: Database) -> ReportingBuilder:
+    builder = ReportingBuilder(database, server.api.given.hints)
+    await builder.register()
+    return builder
+
+
+async def test_an_order_is_a_pending_image_whose_build_is_delivered_at_once(server: RunningApi) -> None:
+    answer = await server.http.post("/api/v1/images", json=order_of(), headers={"X-Correlation-ID": "from-ci-7"})
+    image = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"/api/v1/images/{image['id']}"
+    assert list(image)[:11] == MUST
+    assert image["build_status"] == "pending"
+    assert image["github_ref"] == "refs/tags/v1.0.0"
+    assert image["created_at"].endswith("Z")
+    assert image["build_log"] is image["build_error"] is image["built_at"] is image["progress"] is None
+
+    async def pokes() -> list[str]:
+        return [poke.workflow_id for poke in server.runs.pokes]
+
+    assert await eventually(pokes) == ["image-build/hello:v1.0.0/1"]
+    assert server.runs.pokes[0].correlation_id == "from-ci-7"
+
+
+async def test_an_order_is_taken_while_temporal_is_down(server: RunningApi, database: Database) -> None:
+    server.runs.is_down = True
+    image = await server.order()
+    assert image["build_status"] == "pending"
+    await server.api.gateway.drain(timedelta(seconds=5))
+    assert server.runs.pokes == []
+    server.runs.is_down = False  # and now the relay looks
+    assert await eventually(lambda: deliver_dirty(database, server.runs)) == 1
+    assert [str(poke.build_id) for poke in server.runs.pokes] == [image["build_id"]]
+
+
+@pytest.mark.parametrize("status", ["pending", "building", "success"])
+async def test_a_second_order_of_the_same_image_names_the_first(
+    server: RunningApi, builder: ReportingBuilder, status: str
+) -> None:
+    image = await server.order("busybox-like")
+    if status != "pending":
+        checkpoint = await builder.claim(image["build_id"])
+        if status == "success":
+            await builder.succeed(checkpoint)
+    answer = await server.http.post("/api/v1/images", json=order_of("docker.io/library/busybox-like"))
+    problem = answer.json()
+    assert answer.status_code == 409
+    assert problem["code"] == "image_exists"
+    assert f"image {image['id']}" in problem["detail"]
+    assert status in problem["detail"]
+
+
+async def test_a_hundred_identical_orders_at_once_start_one_build(server: RunningApi) -> None:
+    answers = await asyncio.gather(*(server.http.post("/api/v1/images", json=order_of()) for _ in range(100)))
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 99}
+    created = next(answer.json() for answer in answers if answer.status_code == 201)
+    assert len((await server.http.get("/api/v1/images")).json()) == 1
+
+    async def delivered() -> set[str]:
+        return {str(poke.build_id) for poke in server.runs.pokes}
+
+    assert await eventually(delivered) == {created["build_id"]}
+
+
+async def test_a_failed_image_is_built_again_in_its_row(server: RunningApi, builder: ReportingBuilder) -> None:
+    first = await failed(server, builder)
+    assert first["build_status"] == "failed"
+    assert first["build_error"] == "Docker build failed: exit code 1"
+    again = await server.order(repo="demo/other", commit_sha="fedcba9")
+    assert again["id"] == first["id"]
+    assert again["created_at"] == first["created_at"]
+    assert again["build_id"] != first["build_id"]
+    assert again["github_repo"] == "demo/other"
+    assert again["build_error"] is again["build_log"] is None
+    assert again["workflow_id"].endswith("/2")
+
+
+async def test_a_success_is_built_again_only_when_that_is_asked_for(
+    server: RunningApi, builder: ReportingBuilder
+) -> None:
+    done = await succeeded(server, builder)
+    assert done["build_status"] == "success"
+    assert done["commit_sha"] == FULL_COMMIT
+    assert done["built_at"].endswith("Z")
+    assert done["image_uri"] == "hello:v1.0.0"
+    assert done["duration"] >= 0
+    again = await server.order(force_rebuild=True)
+    assert again["id"] == done["id"]
+    assert again["built_at"] is again["image_uri"] is again["docker_image_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"repo": "no-slash"}, "request"),
+        ({"repo": "../.."}, "request"),
+        ({"tag": "-v1"}, "request"),
+        ({"tag": "v" * 101}, "request"),
+        ({"tag": "v1;rm -rf /"}, "request"),
+        ({"commit_sha": "12345"}, "request"),
+        ({"commit_sha": "main"}, "request"),
+        ({"image_name": "Upper/Case"}, "request"),
+        ({"image_name": "hello:v1"}, "request"),
+        ({"image_name": "slipway/own"}, "request"),
+        ({"image_name": "docker.io/slipway/own"}, "request"),
+        ({"dockerfile_path": "../Dockerfile"}, "request"),
+        ({"dockerfile_path": "/etc/passwd"}, "request"),
+        ({"build_args": {"A B": "x"}}, "request"),
+        ({"build_args": {"A": "\x00"}}, "request"),
+        ({"build_args": {"A": 1}}, "body"),
+        ({"build_args": ["A=1"]}, "body"),
+        ({"target": "--rm"}, "request"),
+        ({"secrets": ["npm"]}, "request"),
+        ({"secrets": "npm"}, "body"),
+        ({"priority": 0}, "body"),
+        ({"priority": 6}, "body"),
+        ({"priority": "1"}, "body"),
+        ({"force_rebuild": "yes"}, "body"),
+        ({"tag": 1}, "body"),
+        ({"tag": None}, "body"),
+        ({"third_party_id": "x" * 256}, "body"),
+        ({"third_party_id": "line\nbreak"}, "body"),
+        ({"parser_id": "\x00"}, "body"),
+        ({"project_id": "seven"}, "request"),
+        ({"project_id": "7b9d5c36-4ac5-4dcb-8a8a-3a0d1d0b7c11"}, "request"),
+    ],
+    ids=str,
+)
+async def test_a_malformed_order_is_refused(bystander: RunningApi, change: dict[str, Any], place: str) -> None:
+    answer = await bystander.http.post("/api/v1/images", json=order_of() | change)
+    problem = answer.json()
+    assert answer.status_code == 422, problem
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["code"] == "request_invalid"
+    assert problem["errors"][0]["loc"][0] == place
+    assert (await bystander.http.get("/api/v1/images")).json() == []
+
+
+async def test_everything_that_an_order_may_say_is_taken(server: RunningApi) -> None:
+    image = await server.order(
+        "registry.example.com:5000/team/app",
+        dockerfile_path="service/Dockerfile.prod",
+        build_args={"GREETING": "hi; $(reboot)"},
+        target="runtime",
+        secrets=None,
+        force_rebuild=False,
+        priority=1,
+        third_party_id="customer 7",
+        parser_id=None,
+        project_id=None,
+        something_new={"is": "ignored"},
+    )
+    assert image["name"] == "registry.example.com:5000/team/app"
+    assert image["build_name"].startswith("build-customer-7-")
+
+
+async def test_a_full_queue_says_when_to_come_back(database_url: str, tmp_path: Path) -> None:
+    async with running_api(database_url, tmp_path, queue_limit=2) as server:
+        for number in range(2):
+            await server.order(f"hello-{number}")
+        answer = await server.http.post("/api/v1/images", json=order_of("hello-2"))
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "queue_full"
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_deleting_removes_the_record_and_closes_what_waits_for_resume(
+    server: RunningApi, builder: ReportingBuilder, database: Database
+) -> None:
+    image = await failed(server, builder)
+    server.runs.pokes.clear()
+    answer = await server.http.delete(f"/api/v1/images/{image['id']}")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (await server.http.get(f"/api/v1/images/{image['id']}")).status_code == 404
+    assert (await server.http.delete(f"/api/v1/images/{image['id']}")).status_code == 404
+
+    async def pokes() -> list[str]:
+        return [str(poke.build_id) for poke in server.runs.pokes]
+
+    assert await eventually(pokes) == [image["build_id"]]
+    async with database.transaction() as session:
+        events = await EventRepository(session).of_build(image["build_id"])
+    assert events[-1].type == "build.closed"
+    again = await server.order()
+    assert again["workflow_id"].endswith("/2"), "a name's generations go on after a delete"
+
+
+async def test_an_image_that_is_being_built_cannot_be_deleted(server: RunningApi, builder: ReportingBuilder) -> None:
+    image, _ = await begun(server, builder)
+    answer = await server.http.delete(f"/api/v1/images/{image['id']}")
+    assert answer.status_code == 409
+    assert "building" in answer.json()["detail"]

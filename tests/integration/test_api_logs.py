@@ -1,0 +1,293 @@
+"""Logs over HTTP: as text, whole, and as they grow."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import pytest_asyncio
+import zstandard
+
+from models.build_payloads import Checkpoint
+from models.log_repository import LogRepository
+from standalone.event_stream import ServerEvent, server_events
+from tests.support.api_builds import Attempt, ReportingBuilder
+from tests.support.api_server import RunningApi, gauge, running_api
+from tests.support.eventually import eventually
+from tests.support.log_reader import ReadLog, read_stream
+
+MEBIBYTE = 1024 * 1024
+# every kind of thing that a log may hold
+ODD = (
+    "Step 1/2 : RUN x\n€ 😀 \x1b[31mred\x1b[0m 10%\r20%\r\n".encode() + b"NUL \x00 bad \xff\xfe\xe2\x82 end\n" + b"\xe2"
+)
+
+
+@pytest_asyncio.fixture
+async def server(database_url: str, tmp_path: Path) -> AsyncIterator[RunningApi]:
+    async with running_api(database_url, tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def builder(server: RunningApi) -> ReportingBuilder:
+    builder = ReportingBuilder(server.api.given.requests, server.api.given.hints)
+    await builder.register()
+    return builder
+
+
+async def _building(server: RunningApi, builder: ReportingBuilder) -> tuple[int, Checkpoint, Attempt]:
+    image = await server.order()
+    checkpoint = await builder.claim(image["build_id"])
+    return image["id"], checkpoint, await builder.attempt(checkpoint.build_id)
+
+
+async def _built(server: RunningApi, builder: ReportingBuilder, data: bytes) -> tuple[int, Attempt]:
+    image_id, checkpoint, attempt = await _building(server, builder)
+    for start in range(0, len(data), 300_000):
+        await builder.write(attempt, data[start : start + 300_000])
+    await builder.end(attempt, "succeeded")
+    await builder.succeed(checkpoint)
+    return image_id, attempt
+
+
+def _odd_log(size_bytes: int, seed: int = 1) -> bytes:
+    chance, parts, size = random.Random(seed), list[bytes](), 0
+    while size < size_bytes:
+        part = chance.choice([ODD, b"x" * 3000, chance.randbytes(50), "Ж".encode() * 40, b"line %d\n" % size])
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+async def _whole(http: httpx.AsyncClient, image_id: int, **query: Any) -> bytes:
+    return (await http.get(f"/api/v1/images/{image_id}/log", params=query)).raise_for_status().content
+
+
+async def _events(answer: httpx.Response, count: int) -> list[ServerEvent]:
+    events = list[ServerEvent]()
+    async for event in server_events(answer.aiter_bytes()):
+        events.append(event)
+        if len(events) == count:
+            break
+    return events
+
+
+def _stream(http: httpx.AsyncClient, image_id: int, last_id: str = "") -> Any:
+    headers = {"Last-Event-ID": last_id} if last_id else {}
+    return http.stream("GET", f"/api/v1/images/{image_id}/log/stream", headers=headers)
+
+
+async def test_before_the_first_attempt_there_is_no_log(server: RunningApi) -> None:
+    image = await server.order()
+    assert image["build_log"] is None
+    answer = await server.http.get(f"/api/v1/images/{image['id']}/log")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+async def test_the_text_of_an_open_log_grows_by_whole_characters(server: RunningApi, builder: ReportingBuilder) -> None:
+    image_id, checkpoint, attempt = await _building(server, builder)
+    await builder.write(attempt, b"one \xe2\x82")
+    assert (await server.image(image_id))["build_log"] == "one "
+    await builder.write(attempt, b"\xac two \xff\n")
+    assert (await server.image(image_id))["build_log"] == "one € two �\n"
+    await builder.write(attempt, b"three\nfour\n")
+    assert (await server.image(image_id, log_lines=2))["build_log"] == "three\nfour\n"
+    await builder.end(attempt, "succeeded")
+    await builder.succeed(checkpoint)
+
+
+async def test_a_long_log_is_shown_from_its_end_behind_a_notice(server: RunningApi, builder: ReportingBuilder) -> None:
+    data = b"".join(b"line %07d\n" % number for number in range(100_000))
+    image_id, _ = await _built(server, builder, data)
+    notice, _, rest = (await server.image(image_id))["build_log"].partition("\n")
+    assert f"/api/v1/images/{image_id}/log" in notice
+    assert rest.encode() == data[-MEBIBYTE:]
+    assert (await server.image(image_id, log_lines=1))["build_log"] == "line 0099999\n"
+    whole = await server.http.get(f"/api/v1/images/{image_id}/log")
+    assert whole.content == data
+    assert whole.headers["content-length"] == str(len(data))
+
+
+@pytest.mark.parametrize("lines", [0, 10_001, "all"])
+async def test_an_odd_number_of_lines_is_refused(server: RunningApi, lines: object) -> None:
+    answer = await server.http.get("/api/v1/images/1", params={"log_lines": str(lines)})
+    assert answer.status_code == 422
+
+
+async def test_every_attempt_has_a_log_that_can_be_downloaded(server: RunningApi, builder: ReportingBuilder) -> None:
+    image_id, checkpoint, first = await _building(server, builder)
+    await builder.write(first, ODD)
+    second = await builder.attempt(checkpoint.build_id)
+    await builder.write(second, b"again\n")
+    assert await _whole(server.http, image_id) == b"again\n"
+    assert await _whole(server.http, image_id, attempt=1) == ODD
+    answer = await server.http.get(f"/api/v1/images/{image_id}/log", params={"attempt": 1, "download": "true"})
+    assert answer.headers["content-disposition"] == f'attachment; filename="image-{image_id}-attempt-1.log"'
+    head = await server.http.head(f"/api/v1/images/{image_id}/log", params={"attempt": 1})
+    assert (head.headers["content-length"], head.content) == (str(len(ODD)), b"")
+    missing = await server.http.get(f"/api/v1/images/{image_id}/log", params={"attempt": 3})
+    assert (missing.status_code, missing.json()["code"]) == (404, "log_not_found")
+    assert (await server.http.get(f"/api/v1/images/{image_id}/log", params={"attempt": 0})).status_code == 422
+
+
+async def test_a_log_whose_rows_were_dropped_is_read_from_its_object(
+    server: RunningApi, builder: ReportingBuilder, tmp_path: Path
+) -> None:
+    data = _odd_log(1_500_000)
+    image_id, attempt = await _built(server, builder, data)
+    squeezed = tmp_path / "log.zst"
+    squeezed.write_bytes(zstandard.ZstdCompressor().compress(data))
+    await server.api.given.store.put_file("logs/x/1.log.zst", squeezed)
+    await builder.keep_log(attempt, "logs/x/1.log.zst")
+    async with server.api.given.requests.transaction() as session:
+        assert await LogRepository(session).drop_days_before(timedelta(days=-2))
+    assert await _whole(server.http, image_id) == data
+    assert bytes((await read_stream(server.http, image_id)).data) == data
+    assert (await server.image(image_id))["build_log"].endswith(data[-1000:].decode(errors="replace")[-300:])
+
+
+async def test_a_stream_over_fifty_disconnects_is_the_same_as_the_log(
+    server: RunningApi, builder: ReportingBuilder, database_url: str, tmp_path: Path
+) -> None:
+    data = _odd_log(3_000_000)
+    image_id, checkpoint, attempt = await _building(server, builder)
+
+    async def build() -> None:
+        for start in range(0, len(data), 50_021):
+            await builder.write(attempt, data[start : start + 50_021])
+        await builder.end(attempt, "succeeded", loss="The engine clipped one line.")
+        await builder.succeed(checkpoint)
+
+    async with running_api(database_url, tmp_path) as second:
+        readers = [
+            read_stream(each.http, image_id, disconnects=50, seed=seed) for seed, each in enumerate((server, second))
+        ]
+        building = asyncio.create_task(build())
+        logs = await asyncio.gather(*readers)
+        await building
+    for log in logs:
+        assert bytes(log.data) == data
+        assert log.end == {"status": "success", "build_error": None, "log_notice": "The engine clipped one line."}
+    assert await _whole(server.http, image_id) == data
+    assert await gauge(server, "api_log_readers") == 0.0
+
+
+async def test_a_stream_goes_on_at_any_byte(server: RunningApi, builder: ReportingBuilder) -> None:
+    data = _odd_log(200_000)
+    image_id, _ = await _built(server, builder, data)
+    for offset in [0, len(data), *random.Random(3).sample(range(len(data)), 50)]:
+        log = ReadLog(bytearray(data[:offset]), last_id=f"1.{offset}")
+        async with _stream(server.http, image_id, log.last_id) as answer:
+            async for event in server_events(answer.aiter_bytes()):
+                log.take(event.kind, event.data, event.id)
+        assert bytes(log.data) == data
+        assert log.end is not None
+
+
+async def test_a_stream_tells_of_a_new_attempt_and_of_the_end(server: RunningApi, builder: ReportingBuilder) -> None:
+    image = await server.order()
+    reading = asyncio.create_task(read_stream(server.http, image["id"]))
+    await eventually(lambda: gauge(server, "api_log_readers"))
+    checkpoint = await builder.claim(image["build_id"])
+    first = await builder.attempt(checkpoint.build_id)
+    await builder.write(first, b"cut off")
+    second = await builder.attempt(checkpoint.build_id)
+    await builder.write(second, b"whole\n")
+    await builder.end(second, "failed", tail="whole\n")
+    await builder.fail(checkpoint, "Docker build failed: exit code 9")
+    log = await reading
+    assert bytes(log.data) == b"whole\n"
+    assert log.attempts[-1] == 2
+    assert log.end == {"status": "failed", "build_error": "Docker build failed: exit code 9", "log_notice": None}
+
+
+@pytest.mark.parametrize("last_id", ["1.3", "7.0", "2.999"])
+async def test_a_place_that_is_not_there_begins_the_newest_attempt_anew(
+    server: RunningApi, builder: ReportingBuilder, last_id: str
+) -> None:
+    image_id, checkpoint, first = await _building(server, builder)
+    await builder.write(first, b"first\n")
+    second = await builder.attempt(checkpoint.build_id)
+    await builder.write(second, b"second\n")
+    async with _stream(server.http, image_id, last_id) as answer:
+        began, wrote = await _events(answer, 2)
+    assert (began.kind, json.loads(began.data)) == ("attempt", {"attempt": 2})
+    assert (wrote.kind, wrote.id, json.loads(wrote.data)) == ("log", "2.7", {"offset": 0, "text": "second\n"})
+
+
+@pytest.mark.parametrize("last_id", ["x", "1", "1.-1", "1.2.3", "0x1.1"])
+async def test_an_id_that_no_stream_gave_is_refused(server: RunningApi, last_id: str) -> None:
+    image = await server.order()
+    async with _stream(server.http, image["id"], last_id) as answer:
+        assert answer.status_code == 422
+
+
+async def test_who_comes_back_after_the_end_gets_the_end_again(server: RunningApi, builder: ReportingBuilder) -> None:
+    image_id, _ = await _built(server, builder, b"done\n")
+    last_id = (await read_stream(server.http, image_id)).last_id
+    async with server.http.stream(
+        "GET", f"/api/v1/images/{image_id}/log/stream", params={"last_event_id": last_id}
+    ) as answer:
+        (end,) = await _events(answer, 9)
+    assert end.kind == "end"
+
+
+async def test_a_reader_who_does_not_read_harms_nobody(server: RunningApi, builder: ReportingBuilder) -> None:
+    image_id, checkpoint, attempt = await _building(server, builder)
+    data = _odd_log(12_000_000, seed=5)
+    async with _stream(server.http, image_id) as slow:
+        reading = asyncio.create_task(read_stream(server.http, image_id))
+        for start in range(0, len(data), 400_000):
+            await builder.write(attempt, data[start : start + 400_000])
+        await builder.end(attempt, "succeeded")
+        await builder.succeed(checkpoint)
+        assert bytes((await reading).data) == data
+        assert (await server.http.get("/api/v1/images")).is_success
+        tail = server.api.tails._tails[UUID(str(checkpoint.build_id))]
+        assert tail.ring.end - tail.ring.start < 2 * MEBIBYTE
+        late = ReadLog()
+        async for event in server_events(slow.aiter_bytes()):
+            late.take(event.kind, event.data, event.id)
+    assert bytes(late.data) == data
+
+
+async def test_many_readers_share_one_tail_and_hold_no_connection(
+    server: RunningApi, builder: ReportingBuilder
+) -> None:
+    image_id, checkpoint, attempt = await _building(server, builder)
+    reading = [asyncio.create_task(read_stream(server.http, image_id)) for _ in range(100)]
+    await eventually(lambda: gauge(server, "api_log_readers"), lambda readers: readers == 100)
+    assert len(server.api.tails._tails) == 1
+    data = _odd_log(100_000)
+    await builder.write(attempt, data)
+    await builder.end(attempt, "succeeded")
+    await builder.succeed(checkpoint)
+    assert {bytes(log.data) for log in await asyncio.gather(*reading)} == {data}
+
+
+async def test_a_stopping_process_says_when_to_come_back(
+    server: RunningApi, builder: ReportingBuilder, database_url: str, tmp_path: Path
+) -> None:
+    image_id, checkpoint, attempt = await _building(server, builder)
+    await builder.write(attempt, b"before\n")
+    async with running_api(database_url, tmp_path) as second, _stream(second.http, image_id) as answer:
+        chunks = answer.aiter_bytes()
+        got = b""
+        while b"before" not in got:
+            got += await anext(chunks)
+        stopping = asyncio.create_task(second.stop())
+        got = b"".join([chunk async for chunk in chunks])
+        await stopping
+    assert got.strip() == b"retry: 1000"
+    await builder.write(attempt, b"after\n")
+    await builder.end(attempt, "succeeded")
+    await builder.succeed(checkpoint)
+    assert bytes((await read_stream(server.http, image_id)).data) == b"before\nafter\n"

@@ -1,0 +1,116 @@
+"""What stands between the world and the handlers, each rule by itself."""
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from starlette.datastructures import Headers
+
+from activities.ports import RepositoryTag
+from api.conditional import is_matched
+from api.cursors import cursor_of, place_of
+from api.github_tags import by_version
+from api.security import refusal
+from api.version import VERSION
+from models.errors import RequestInvalid
+from models.image_repository import PageKey
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "127.0.0.1:8080"},
+        {"host": "localhost"},
+        {"host": "LOCALHOST:8004"},
+        {"host": "[::1]:8080"},
+        {"host": "127.0.0.1:8080", "origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"},
+        {"host": "localhost", "origin": "http://localhost:80"},
+        {"host": "localhost:8080", "sec-fetch-site": "none"},
+    ],
+)
+def test_a_program_on_this_machine_and_our_own_pages_may_write(headers: dict[str, str]) -> None:
+    assert refusal("http", Headers(headers)) is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"host": ""},
+        {"host": "slipway.example:8080"},
+        {"host": "127.0.0.1.example"},
+        {"host": "localhost.evil.example:8080"},
+        {"host": "evil.example#@localhost"},
+        {"host": "localhost:8080@evil.example"},
+        {"host": "127.0.0.1:port"},
+        {"host": "192.168.1.4:8080"},
+        {"host": "127.0.0.1:8080", "origin": "null"},
+        {"host": "127.0.0.1:8080", "origin": ""},
+        {"host": "127.0.0.1:8080", "origin": "http://127.0.0.1:3000"},
+        {"host": "127.0.0.1:8080", "origin": "http://localhost:8080"},
+        {"host": "127.0.0.1:8080", "origin": "https://127.0.0.1:8080"},
+        {"host": "127.0.0.1:8080", "origin": "http://evil.example"},
+        {"host": "127.0.0.1:8080", "sec-fetch-site": "cross-site"},
+        {"host": "127.0.0.1:8080", "sec-fetch-site": "same-site"},
+    ],
+)
+def test_a_website_may_not_write_however_it_asks(headers: dict[str, str]) -> None:
+    assert refusal("http", Headers(headers)) is not None
+
+
+def test_a_cursor_leads_back_to_its_place() -> None:
+    place = PageKey(datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), 42)
+    assert place_of(cursor_of(place)) == place
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", "é", "W10", "eyJhIjoxfQ", "WyIyMDI2LTAxLTAyIiwxXQ", "=" * 8, "A" * 500, "WyJub3ciLDFd", "bnVsbA"],
+)
+def test_a_cursor_of_nobodys_making_is_refused(cursor: str) -> None:
+    with pytest.raises(RequestInvalid):
+        place_of(cursor)
+
+
+@pytest.mark.parametrize("seen", ['"a"', 'W/"a"', '"b", "a"', "*", 'W/"b" ,W/"a"'])
+def test_an_etag_that_was_seen_matches(seen: str) -> None:
+    assert is_matched(seen, '"a"')
+
+
+@pytest.mark.parametrize("seen", ['"b"', "a", "", '"a'])
+def test_another_etag_does_not_match(seen: str) -> None:
+    assert not is_matched(seen, '"a"')
+
+
+def test_tags_come_by_version_and_then_by_name() -> None:
+    names = [
+        "v1.9.0",
+        "latest",
+        "v1.10.0",
+        "release-2.0",
+        "1.10.0rc1",
+        "app/v3.1",
+        "alpha",
+        "V1.10.0",
+        "2026.1",
+        "v1.x",
+    ]
+    tags = [RepositoryTag(name, "0" * 40, "", "", "") for name in names]
+    assert [tag.name for tag in by_version(tags)] == [
+        "2026.1",
+        "app/v3.1",
+        "release-2.0",
+        "V1.10.0",
+        "v1.10.0",
+        "1.10.0rc1",
+        "v1.9.0",
+        "alpha",
+        "latest",
+        "v1.x",
+    ]
+
+
+def test_the_api_names_the_release_that_the_package_has() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
