@@ -135,23 +135,7 @@ class LogRepository:
         row = (await self._session.execute(found)).one_or_none()
         if row is None or (attempt is not None and row[1] is None):
             return None
-        build: Build = row[0]
-        execution: BuildExecution | None = row[1]
-        is_open = build.status in OPEN
-        return StoredLog(
-            build_id=build.id,
-            status=build.status,
-            error=build.error,
-            attempt=execution.attempt if execution is not None else 0,
-            newest_attempt=build.attempt,
-            token=execution.token if execution is not None else None,
-            day=execution.log_day if execution is not None else None,
-            is_complete=execution.outcome is not None if execution is not None else not is_open,
-            is_build_open=is_open,
-            size_bytes=execution.log_bytes if execution is not None else None,
-            key=execution.log_key if execution is not None else None,
-            loss=execution.log_loss if execution is not None else None,
-        )
+        return stored_log(row[0], row[1])
 
     async def _days(self) -> set[date]:
         children = text(
@@ -159,6 +143,25 @@ class LogRepository:
             " WHERE inhparent = 'log_chunks'::regclass"
         )
         return {date.fromisoformat(day) for day in (await self._session.execute(children)).scalars()}
+
+
+def stored_log(build: Build, execution: BuildExecution | None) -> StoredLog:
+    """Say where an attempt's log lies, for who has read its rows already."""
+    is_open = build.status in OPEN
+    return StoredLog(
+        build_id=build.id,
+        status=build.status,
+        error=build.error,
+        attempt=execution.attempt if execution is not None else 0,
+        newest_attempt=build.attempt,
+        token=execution.token if execution is not None else None,
+        day=execution.log_day if execution is not None else None,
+        is_complete=execution.outcome is not None if execution is not None else not is_open,
+        is_build_open=is_open,
+        size_bytes=execution.log_bytes if execution is not None else None,
+        key=execution.log_key if execution is not None else None,
+        loss=execution.log_loss if execution is not None else None,
+    )
 
 
 def _partition_name(day: date) -> str:
