@@ -18,6 +18,14 @@ from models.idempotency_repository import IdempotencyRepository, KeptAnswer, Req
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 JSON = "application/json"
+# for the description: every POST takes it
+HEADER_PARAMETER = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "repeats with this key and the same body get the first answer, for 24 hours; another body is 422",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 Work = Callable[[Session], Awaitable[KeptAnswer]]

@@ -11,7 +11,7 @@ from models.build_lifecycle import ImageStatus
 from models.database import Database
 from models.hints import Hints, build_topic
 from models.image_repository import ImageRepository, ImageView
-from models.log_repository import LogRepository
+from models.log_repository import stored_log
 
 _SETTLED = {ImageStatus.SUCCESS, ImageStatus.FAILED}
 _LOOK_SECONDS = 1.0
@@ -23,9 +23,8 @@ async def read_image(image_id: int, database: Database, logs: StoredLogs, *, lin
         view = await ImageRepository(session).view(image_id)
         build_log = None
         if view.execution is not None:
-            log = await LogRepository(session).of_build(view.build.id)
-            if log is not None:
-                build_log = await logs.text(session, log, whole=f"/api/v1/images/{image_id}/log", lines=lines)
+            log = stored_log(view.build, view.execution)
+            build_log = await logs.text(session, log, whole=f"/api/v1/images/{image_id}/log", lines=lines)
     return ImageAnswer.of(view, build_log)
 
 

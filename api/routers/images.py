@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api.cursors import cursor_of, place_of
 from api.github_tags import MOST_TAGS
-from api.idempotency import JSON, answer_once
+from api.idempotency import HEADER_PARAMETER, JSON, answer_once
 from api.image_reading import read_image
 from api.parts import Asker, Parts
 from api.problems import answers
@@ -53,6 +53,7 @@ StatusFilter = Annotated[
     status_code=201,
     response_model=ImageAnswer,
     summary="Build a GitHub tag into an image",
+    openapi_extra={"parameters": [HEADER_PARAMETER]},
     responses={
         200: {"model": ImageAnswer, "description": "With `wait`: the build has settled"},
         **answers(

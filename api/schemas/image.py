@@ -71,8 +71,38 @@ class ProgressAnswer(BaseModel):
     text: str = Field(examples=["step 3 of 12"])
 
 
+_ANSWER_EXAMPLE: JsonDict = {
+    "id": 7,
+    "name": "hello",
+    "tag": "v1.0.0",
+    "github_repo": "demo/hello",
+    "github_ref": "refs/tags/v1.0.0",
+    "commit_sha": "3f786850e387550fdab836ed7e6dc881de23001b",
+    "build_status": "building",
+    "build_log": "Step 1/3 : FROM busybox:1.36\n",
+    "build_error": None,
+    "built_at": None,
+    "created_at": "2026-01-02T10:00:00.123456Z",
+    "build_id": "01a1fe26-7c4d-72f1-a234-0f9edc927c1c",
+    "build_name": "build-hello-v1.0.0-dc927c1c",
+    "attempt": 1,
+    "digest": None,
+    "image_uri": None,
+    "docker_image_id": None,
+    "size_bytes": None,
+    "progress": {"step": 1, "steps": 3, "text": "step 1 of 3"},
+    "duration": None,
+    "log_notice": None,
+    "cancel_requested_at": None,
+    "revoked_at": None,
+    "workflow_id": "image-build/hello:v1.0.0/1",
+}
+
+
 class ImageAnswer(BaseModel):
     """An image and its newest build. A field is null until it is known."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ANSWER_EXAMPLE]})
 
     id: int
     name: str = Field(description="as it was asked for")

@@ -149,7 +149,10 @@ async def test_the_description_shows_each_path_once_with_its_errors(server: Runn
     order = schema["paths"][IMAGES]["post"]
     assert {"200", "201", "403", "409", "413", "422", "503"} <= set(order["responses"])
     assert list(order["responses"]["409"]["content"]) == ["application/problem+json"]
-    assert schema["components"]["schemas"]["ImageRequest"]["examples"]
+    shapes = schema["components"]["schemas"]
+    assert shapes["ImageRequest"]["examples"]
+    assert set(shapes["ImageAnswer"]["examples"][0]) == set(shapes["ImageAnswer"]["properties"])
+    assert "Idempotency-Key" in {parameter["name"] for parameter in order["parameters"]}
     assert "HTTPValidationError" not in json.dumps(schema)
     assert {tag["name"] for tag in schema["tags"]} == {"Images", "Operations"}
 
