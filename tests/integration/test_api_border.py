@@ -151,7 +151,7 @@ async def test_the_description_shows_each_path_once_with_its_errors(server: Runn
     assert list(order["responses"]["409"]["content"]) == ["application/problem+json"]
     shapes = schema["components"]["schemas"]
     assert shapes["ImageRequest"]["examples"]
-    assert set(shapes["ImageAnswer"]["examples"][0]) == set(shapes["ImageAnswer"]["properties"])
+    assert set(shapes["ImageAnswer"]["examples"][0]) <= set(shapes["ImageAnswer"]["properties"])
     assert "Idempotency-Key" in {parameter["name"] for parameter in order["parameters"]}
     assert "HTTPValidationError" not in json.dumps(schema)
     assert {tag["name"] for tag in schema["tags"]} == {"Images", "Operations"}
