@@ -179,7 +179,7 @@ class ExecutionRun:
             raise SourceGone(f"The source archive of {inputs.repo} is no longer kept; it is fetched again.")
         tree = work / "source"
         tree.mkdir(mode=0o700)
-        await run_stoppable(partial(extract_archive, archive, tree, self._parts.archive_limits), lambda _done: None)
+        await run_stoppable(partial(extract_archive, archive, tree, self._parts.archive_limits))
         context, dockerfile = await asyncio.to_thread(locate_dockerfile, tree, inputs.dockerfile_path)
         instance = self._parts.identity.instance
         return EngineBuildRequest(

@@ -83,7 +83,12 @@ class SourceActivities:
     @activity.defn
     async def fetch_source(self, build: Checkpoint) -> StageOutcome:
         """Keep the tarball of the resolved commit. Idempotent: the key names the commit, whose bytes never change."""
-        await self._wait_for_turn(build)
+        # By the clock, not by chunk: a stalled download ends by the adapter's own timeout, which can name the cause.
+        async with beating():
+            await self._wait_for_turn(build)
+            return await self._keep(build)
+
+    async def _keep(self, build: Checkpoint) -> StageOutcome:
         commit = build.variables["commit_sha"]
         key = f"source/{build.repo}/{commit}.tar.gz"
         kept = await self._store.path_of(key)
@@ -114,7 +119,6 @@ class SourceActivities:
                 async with self._database.transaction() as session:
                     if await ExecutionRepository(session).may_fetch(build.build_id):
                         return
-                activity.heartbeat("waits for its turn")
                 await watch.wait(1)
 
     async def _fetch(self, repo: str, commit: str, path: Path, key: str) -> None:
@@ -126,8 +130,7 @@ class SourceActivities:
                 raise SourceHostUnreachable(
                     f"The source of {repo} did not arrive within {self._download.longest.total_seconds():.0f} seconds."
                 ) from error
-            inspect = partial(inspect_archive, path, self._archive)
-            summary = await run_stoppable(inspect, activity.heartbeat)
+            summary = await run_stoppable(partial(inspect_archive, path, self._archive))
             log.info("source_fetched", extra={"key": key, "entries": summary.entries, "bytes": summary.unpacked_bytes})
             await self._store.put_file(key, path)
         finally:
@@ -145,7 +148,6 @@ class SourceActivities:
                             " raise SLIPWAY_SOURCE_MAX_BYTES if that is right."
                         )
                     file.write(chunk)
-                    activity.heartbeat(size_bytes)  # per chunk: a download that stalls must look dead
 
 
 def _measure(path: Path) -> tuple[int, str]:

@@ -14,7 +14,11 @@ class _Stopped(Exception):
     """Raised inside the thread, to leave the work."""
 
 
-async def run_stoppable(work: Callable[[Progress], Result], beat: Callable[[int], None]) -> Result:
+def _unheard(_done: int) -> None:
+    return
+
+
+async def run_stoppable(work: Callable[[Progress], Result], beat: Callable[[int], None] = _unheard) -> Result:
     """Run `work(progress)` in a thread. Each call of `progress` reaches `beat` on the loop, and ends cancelled work.
 
     A cancelled caller waits until the thread has left the work, so that what it writes may be removed afterwards.

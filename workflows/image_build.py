@@ -14,12 +14,11 @@ with workflow.unsafe.imports_passed_through():
     from models.build_payloads import ImageBuildOrder
 
 _DAY = timedelta(days=1)  # how long a build may wait for its turn and work; what it does has limits of its own
-_SLOW_BEAT = timedelta(seconds=30)  # judging a deep archive is silent for seconds
 
 STAGES = (
     Stage(10, "resolve_tag", queue=ENGINE_QUEUE),
     # waits while enough sources lie ready ahead of the builders
-    Stage(20, "fetch_source", queue=SOURCE_QUEUE, longest=_DAY, beats_within=_SLOW_BEAT),
+    Stage(20, "fetch_source", queue=SOURCE_QUEUE, longest=_DAY),
     Stage(40, "build_image", queue=DOCKER_QUEUE, longest=_DAY),
     Stage(60, "inspect_image", queue=ENGINE_QUEUE, follows_image=True),
     Stage(80, "push_image", queue=ENGINE_QUEUE, follows_image=True, longest=timedelta(hours=1)),

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.product import Product
 
-_SLOW = "FROM busybox:1.36\nRUN for i in 1 2 3 4 5 6; do echo tick-{name}-$i; sleep 1; done\n"
+_SLOW = "RUN for i in 1 2 3 4 5 6; do echo tick-{name}-$i; sleep 1; done\n"
 
 
 async def _check_nothing_is_doubled(product: Product, row: dict[str, Any], *, built_again: bool) -> None:
@@ -46,7 +46,7 @@ def _sleeping_steps() -> list[str]:
 
 
 async def test_worker_killed_in_mid_build(product: Product) -> None:
-    commit = product.repository("worker-build", {"Dockerfile": _SLOW.format(name="wb")})
+    commit = product.repository("worker-build", {"Dockerfile": product.base + _SLOW.format(name="wb")})
     row = await product.order("worker-build", commit)
     await product.until_log_has(row["id"], "tick-wb-2")
     await product.kill("worker")
@@ -55,7 +55,9 @@ async def test_worker_killed_in_mid_build(product: Product) -> None:
 
 
 async def test_worker_killed_in_mid_download(product: Product) -> None:
-    commit = product.repository("worker-download", {"Dockerfile": _SLOW.format(name="wd"), "big": b"b" * 100_000})
+    commit = product.repository(
+        "worker-download", {"Dockerfile": product.base + _SLOW.format(name="wd"), "big": b"b" * 100_000}
+    )
     await product.fault(route="codeload", repo="e2e/worker-download", stall_after_bytes=20, times=1)
     row = await product.order("worker-download", commit)
 
@@ -70,7 +72,7 @@ async def test_worker_killed_in_mid_download(product: Product) -> None:
 
 
 async def test_worker_killed_in_mid_register(product: Product) -> None:
-    commit = product.repository("worker-register", {"Dockerfile": "FROM busybox:1.36\nRUN echo tick-wr-1\n"})
+    commit = product.repository("worker-register", {"Dockerfile": product.base + "RUN echo tick-wr-1\n"})
     row = await product.order("worker-register", commit)
 
     async def is_registering() -> bool:
@@ -84,7 +86,7 @@ async def test_worker_killed_in_mid_register(product: Product) -> None:
 
 
 async def test_api_killed_right_after_a_posts_commit(product: Product) -> None:
-    commit = product.repository("api-post", {"Dockerfile": _SLOW.format(name="ap")})
+    commit = product.repository("api-post", {"Dockerfile": product.base + _SLOW.format(name="ap")})
     body = {"repo": "e2e/api-post", "tag": "v1", "commit_sha": commit, "image_name": f"{product.prefix}/api-post"}
     posting = asyncio.create_task(product.api.post("/api/v1/images", json=body))
 
@@ -99,7 +101,7 @@ async def test_api_killed_right_after_a_posts_commit(product: Product) -> None:
 
 
 async def test_temporal_killed_in_mid_build(product: Product) -> None:
-    commit = product.repository("temporal-build", {"Dockerfile": _SLOW.format(name="tb")})
+    commit = product.repository("temporal-build", {"Dockerfile": product.base + _SLOW.format(name="tb")})
     row = await product.order("temporal-build", commit)
     await product.until_log_has(row["id"], "tick-tb-2")
     await product.kill("temporal")

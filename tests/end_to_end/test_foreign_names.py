@@ -48,7 +48,7 @@ async def test_an_image_of_somebody_else_is_never_overwritten(product: Product) 
 
 
 async def test_a_name_that_somebody_takes_meanwhile_is_not_overwritten_either(product: Product) -> None:
-    dockerfile = "FROM busybox:1.36\nRUN echo started; sleep 2\n"
+    dockerfile = f"{product.base}RUN echo started; sleep 2\n"
     commit = product.repository("taken", {"Dockerfile": dockerfile})
     row = await product.order("taken", commit)
     await product.until_log_has(row["id"], "started")

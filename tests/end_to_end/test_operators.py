@@ -9,7 +9,7 @@ from temporalio.client import WorkflowHandle
 from activities.adapters.temporal import connect
 from tests.support.product import Product
 
-_LONG = "FROM busybox:1.36\nRUN echo long-began && sleep {seconds}\n"
+_LONG = "RUN echo long-began && sleep {seconds}\n"
 _QUICK = "FROM busybox:1.36\nRUN true\n"
 
 
@@ -24,7 +24,7 @@ def _is_running(command: str) -> bool:
 
 
 async def _begun(product: Product, name: str, seconds: int) -> dict[str, Any]:
-    commit = product.repository(name, {"Dockerfile": _LONG.format(seconds=seconds)})
+    commit = product.repository(name, {"Dockerfile": product.base + _LONG.format(seconds=seconds)})
     row = await product.order(name, commit)
     await product.until_log_has(row["id"], "long-began\n")
     assert await asyncio.to_thread(_is_running, f"sleep {seconds}")

@@ -1,5 +1,9 @@
 """What others' outages mean: commands are taken without Temporal, and nothing is lost without a word."""
 
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
 import httpx
 
 from tests.support.product import Product
@@ -36,34 +40,41 @@ async def test_an_order_without_postgres_is_a_503_that_says_when_to_come_again(p
     assert (await product.settled(row["id"]))["build_status"] == "success"
 
 
-async def test_a_github_that_answers_500_is_asked_again_and_then_named(product: Product) -> None:
-    commit = product.repository("five-hundred", {"Dockerfile": _QUICK})
-    await product.fault(route="ref", repo="e2e/five-hundred", status=503)
-    try:
-        row = await product.settled((await product.order("five-hundred", commit))["id"])
-    finally:
-        await product.clear_faults()
+@dataclass(frozen=True)
+class _Fault:
+    """What GitHub does to every request for one repository, and what the build's error must then name."""
+
+    name: str
+    order: dict[str, Any]
+    says: str
+
+
+_FAULTS = (
+    _Fault("five-hundred", {"route": "ref", "status": 503}, "503"),
+    _Fault("stalls", {"route": "codeload", "stall_after_bytes": 50}, "fell silent"),
+    _Fault("cut-off", {"route": "codeload", "cut_off_after_bytes": 100}, "broke off"),
+)
+
+
+async def test_a_github_that_fails_is_asked_again_and_then_named(product: Product) -> None:
+    await asyncio.gather(*(_check_fault(product, fault) for fault in _FAULTS))
+    await product.clear_faults()
+    assert product.temporary_files() == []
+
+
+async def _check_fault(product: Product, fault: _Fault) -> None:
+    commit = product.repository(fault.name, {"Dockerfile": _QUICK, "big": b"b" * 100_000})
+    await product.fault(repo=f"e2e/{fault.name}", **fault.order)
+    row = await product.settled((await product.order(fault.name, commit))["id"], seconds=180)
     assert row["build_status"] == "failed"
-    assert "GitHub" in row["build_error"]
-    assert "503" in row["build_error"]
+    assert fault.says in row["build_error"]
     asked = (await product.sandbox.get("/_sandbox/requests")).json()["requests"]
-    assert sum("five-hundred/git/ref" in request["path"] for request in asked) > 2
+    wanted = "git/ref" if fault.order["route"] == "ref" else "codeload"
+    assert sum(fault.name in request["path"] and wanted in request["path"] for request in asked) > 2
 
 
-async def test_a_broken_download_is_tried_again(product: Product) -> None:
+async def test_a_download_that_breaks_off_once_is_tried_again(product: Product) -> None:
     commit = product.repository("cut-off-once", {"Dockerfile": _QUICK, "big": b"b" * 100_000})
     await product.fault(route="codeload", repo="e2e/cut-off-once", cut_off_after_bytes=100, times=1)
     row = await product.settled((await product.order("cut-off-once", commit))["id"])
     assert row["build_status"] == "success", row["build_error"]
-
-
-async def test_a_stalled_download_is_tried_again_and_then_named(product: Product) -> None:
-    commit = product.repository("stalls", {"Dockerfile": _QUICK, "big": b"b" * 100_000})
-    await product.fault(route="codeload", repo="e2e/stalls", stall_after_bytes=50)
-    try:
-        row = await product.settled((await product.order("stalls", commit))["id"], seconds=180)
-    finally:
-        await product.clear_faults()
-    assert row["build_status"] == "failed"
-    assert "GitHub" in row["build_error"]
-    assert product.temporary_files() == []

@@ -39,7 +39,7 @@ async def read_stream(http: httpx.AsyncClient, image_id: int, *, disconnects: in
     log, chance = ReadLog(), random.Random(seed)
     while log.end is None:
         log.connections += 1
-        left = chance.randint(1, 12) if log.connections <= disconnects else None
+        left = chance.randint(1, 5) if log.connections <= disconnects else None
         headers = {"Last-Event-ID": log.last_id} if log.last_id else {}
         async with http.stream("GET", f"/api/v1/images/{image_id}/log/stream", headers=headers) as answer:
             answer.raise_for_status()

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import docker
@@ -34,6 +35,7 @@ class Product:
         self.stack = stack
         self.settings = settings
         self.data_dir = stack.data_dir
+        self._nonce = uuid4().hex
         self.programs: dict[str, Program] = {member.name: member.program for member in stack.members}
         self.running: dict[str, RunningProgram] = {}
         self.api = httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{settings.api_port}", timeout=330)
@@ -96,6 +98,11 @@ class Product:
     def prefix(self) -> str:
         """What this installation's image names begin with, so that two on one host do not meet."""
         return f"e2e-{self.settings.builder_name}"
+
+    @property
+    def base(self) -> str:
+        """Return a FROM line whose steps run for certain: those of another product may lie in the engine's cache."""
+        return f"FROM busybox:1.36\nENV PRODUCT={self._nonce}\n"
 
     def repository(self, name: str, files: Mapping[str, str | bytes], *, tag: str = "v1") -> str:
         """Make `e2e/<name>` in the sandbox with one tagged commit; return the commit. A repeat adds to it."""
