@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from activities.adapters.build_context import locate_dockerfile
+from activities.build_context import locate_dockerfile
 from activities.builder_identity import BuilderIdentity
 from activities.log_shipper import LogShipper
 from activities.ports import (

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from activities.adapters.build_context import write_context
 from activities.adapters.engine_answer import EngineAnswer
 from activities.adapters.engine_connection import AnsweredEarly, BuildExchange
 from activities.adapters.engine_spool import Spool
 from activities.adapters.engine_verdict import build_failure
+from activities.build_context import write_context
 from activities.ports import BuildProgress, EngineBuildRequest, EngineOutcome
 from models.errors import BuildCancelled, DomainError, EngineRefused, EngineUnreachable
 

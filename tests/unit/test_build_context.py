@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.build_context import ContextSummary, locate_dockerfile, write_context
+from activities.build_context import ContextSummary, locate_dockerfile, write_context
 from models.errors import DockerfileInvalid, IgnoreFileInvalid
 
 
