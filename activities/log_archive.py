@@ -4,12 +4,12 @@ import asyncio
 import hashlib
 import logging
 from contextlib import suppress
-from typing import Self
 
 import zstandard
 
 from activities.ports import ObjectStore
 from activities.work_area import WorkArea
+from background import Background
 from models.database import Database
 from models.errors import DomainError
 from models.execution import BuildExecution
@@ -26,7 +26,7 @@ def log_key(build_id: object, attempt: int) -> str:
     return f"logs/{build_id}/{attempt}.log.zst"
 
 
-class LogArchive:
+class LogArchive(Background):
     """Keeps every ended log of one builder. Use as `async with LogArchive(…) as archive`."""
 
     def __init__(self, builder: str, database: Database, store: ObjectStore, area: WorkArea) -> None:
@@ -35,18 +35,7 @@ class LogArchive:
         self._store = store
         self._area = area
         self._ended = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._ended.set()
-        self._task = asyncio.create_task(self._run(), name="log-archive")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        self._ended.set()  # an earlier start may have left some
 
     def notice(self) -> None:
         """Say that an execution has ended."""

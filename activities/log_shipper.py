@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
 
 from activities.ports import BuildProgress, EngineBuild
+from background import Background
 from models.database import Database
 from models.errors import DatabaseUnreachable, PoolExhausted
 from models.execution import BuildExecution
@@ -51,7 +50,7 @@ class ShippedLog:
     tail: str
 
 
-class LogShipper:
+class LogShipper(Background):
     """Use as `async with LogShipper(…) as shipper`."""
 
     def __init__(self, database: Database, hints: Hints) -> None:
@@ -60,17 +59,6 @@ class LogShipper:
         self._shipments: dict[int, _Shipment] = {}
         self._work = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="log-shipper")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     def add(self, execution: BuildExecution, source: EngineBuild) -> None:
         """Ship this log from now on."""

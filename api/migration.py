@@ -1,11 +1,9 @@
 """The schema is brought up to date in the background, so that the API answers, with 503, while Postgres is away."""
 
-import asyncio
 import logging
-from contextlib import suppress
 from datetime import timedelta
-from typing import Self
 
+from background import Background
 from models.database import Database, wait_until_migrated
 from models.errors import DatabaseUnreachable, DomainError
 
@@ -14,25 +12,14 @@ log = logging.getLogger(__name__)
 _FOR_EVER = timedelta(days=3650)
 
 
-class Migration:
+class Migration(Background):
     """Use as `async with Migration(database) as migration`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._task: asyncio.Task[None] | None = None
         self._error: DomainError | None = DatabaseUnreachable(
             "The database has not been reached since the start; nothing was changed. Try again in a moment."
         )
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="migration")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     def check(self) -> None:
         """Raise why the schema cannot be used: DatabaseUnreachable, or SchemaUnknown, which only people can mend."""

@@ -114,6 +114,7 @@ async def _migrate_under_lock(connection: AsyncConnection) -> None:
     finally:
         await connection.rollback()
         await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
+        await connection.execute(text("RESET statement_timeout"))  # the connection goes back to the pool
         await connection.commit()
 
 

@@ -9,9 +9,10 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Self
 
 import asyncpg
+
+from background import Background
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Watch:
         self._changed.clear()
 
 
-class Hints:
+class Hints(Background):
     """Sends and receives. Use as `async with Hints(url) as hints`."""
 
     def __init__(self, url: str) -> None:
@@ -53,17 +54,6 @@ class Hints:
         self._watches: dict[str, set[Watch]] = defaultdict(set)
         self._pending: set[str] = set()
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="hints")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     def give(self, *topics: str) -> None:
         """Tell every process, this one too, that something about the topics changed. Never waits, never raises."""
