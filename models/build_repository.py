@@ -167,7 +167,7 @@ class BuildRepository:
 
     async def _lock(self, build_id: UUID) -> tuple[Build | None, datetime]:
         found = await self._session.execute(
-            select(Build, func.clock_timestamp()).where(col(Build.id) == build_id).with_for_update()
+            select(Build, func.clock_timestamp()).where(col(Build.id) == build_id).with_for_update(key_share=True)
         )
         row = found.one_or_none()
         if row is None:
