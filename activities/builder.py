@@ -18,7 +18,7 @@ from activities.source_tree import ArchiveLimits
 from activities.work_area import WorkArea
 from models.build_payloads import Checkpoint
 from models.database import Database
-from models.errors import DatabaseUnreachable, DomainError, EngineUnreachable, NoFreeSlot, PoolExhausted
+from models.errors import DATABASE_AWAY, DomainError, EngineUnreachable, NoFreeSlot
 from models.execution import BuildExecution
 from models.execution_repository import LEASE, BuilderReport, ExecutionRepository
 from models.hints import SLOTS, Hints, build_topic
@@ -141,7 +141,7 @@ class Builder:
                 async with self._database.transaction() as session:
                     held = await ExecutionRepository(session).beat(report, tokens)
                 kept_at = loop.time()
-            except (DatabaseUnreachable, PoolExhausted):
+            except DATABASE_AWAY:
                 log.warning("builder_beat_failed", extra={"builder": self.identity.name})
                 held = set(tokens) if loop.time() - kept_at < LEASE.total_seconds() else set()
             for token in set(tokens) - held:

@@ -28,12 +28,11 @@ from models.build_payloads import Checkpoint
 from models.build_repository import BuildInputs, BuildRepository
 from models.database import Database
 from models.errors import (
+    DATABASE_AWAY,
     BuildCancelled,
-    DatabaseUnreachable,
     DockerBuildFailed,
     DomainError,
     ExecutionLost,
-    PoolExhausted,
     SourceGone,
     UnknownFailure,
 )
@@ -201,7 +200,7 @@ class ExecutionRun:
     async def _record(self, end: ExecutionEnd) -> None:
         """Store the rest of the log, then the end; waits for Postgres as long as the lease may hold."""
         while not self._is_lost:
-            with suppress(DatabaseUnreachable, PoolExhausted):
+            with suppress(*DATABASE_AWAY):
                 shipped = await self._parts.shipper.finish(self._token)
                 async with self._parts.database.transaction() as session:
                     size = await LogRepository(session).size(self._token, self.execution.log_day)

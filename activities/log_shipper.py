@@ -9,7 +9,7 @@ from pathlib import Path
 from activities.ports import BuildProgress, EngineBuild
 from background import Background
 from models.database import Database
-from models.errors import DatabaseUnreachable, PoolExhausted
+from models.errors import DATABASE_AWAY
 from models.execution import BuildExecution
 from models.execution_repository import ExecutionRepository
 from models.hints import Hints, build_topic
@@ -88,7 +88,7 @@ class LogShipper(Background):
             await asyncio.sleep(TICK.total_seconds())
             try:
                 await self._ship()
-            except (DatabaseUnreachable, PoolExhausted):
+            except DATABASE_AWAY:
                 log.warning("log_shipping_waits", extra={"logs": len(self._shipments)})
                 await asyncio.sleep(1)
 

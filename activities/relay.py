@@ -14,7 +14,7 @@ from activities.ended_runs import EndedRuns
 from activities.ports import BuildRuns
 from models.database import Database
 from models.delivery_repository import DeliveryRepository
-from models.errors import DatabaseUnreachable, OrchestratorUnreachable, PoolExhausted
+from models.errors import DATABASE_AWAY, OrchestratorUnreachable
 from models.hints import DIRTY, Hints
 from models.idempotency_repository import IdempotencyRepository
 from models.log_repository import LogRepository
@@ -22,7 +22,7 @@ from models.log_repository import LogRepository
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
-_AWAY = (DatabaseUnreachable, PoolExhausted, OrchestratorUnreachable)
+_AWAY = (*DATABASE_AWAY, OrchestratorUnreachable)
 _UNCLAIMED_FOR = timedelta(seconds=30)
 _SILENT_FOR = timedelta(minutes=5)
 _KEYS_AT_ONCE = 1000
@@ -47,7 +47,8 @@ class Relay:
         self._runs = runs
         self._log_retention = log_retention
         self.chores = [
-            Chore("abandoned_builds", timedelta(seconds=15), self._deliver_abandoned),
+            Chore("unclaimed_builds", timedelta(seconds=15), self._deliver_unclaimed),
+            Chore("silent_builds", timedelta(minutes=10), self._deliver_silent),
             Chore("ended_runs", timedelta(seconds=12), repairs.look),
             Chore("log_days", timedelta(hours=1), self._keep_log_days),
             Chore("idempotency_keys", timedelta(minutes=10), self._forget_keys),
@@ -77,11 +78,15 @@ class Relay:
                 chore.due_at = now + chore.every.total_seconds()
                 await chore.do()
 
-    async def _deliver_abandoned(self) -> None:
+    async def _deliver_unclaimed(self) -> None:
         async with self._database.transaction() as session:
-            found = await DeliveryRepository(session).mark_abandoned(_UNCLAIMED_FOR, _SILENT_FOR)
+            found = await DeliveryRepository(session).mark_unclaimed(_UNCLAIMED_FOR)
         if found:
-            log.warning("builds_marked_for_delivery", extra={"builds": found})
+            log.warning("unclaimed_builds_marked", extra={"builds": found})
+
+    async def _deliver_silent(self) -> None:
+        async with self._database.transaction() as session:
+            await DeliveryRepository(session).mark_silent(_SILENT_FOR)
 
     async def _keep_log_days(self) -> None:
         async with self._database.transaction() as session:

@@ -17,7 +17,7 @@ from prometheus_client import Gauge
 from api.log_text import LogCutter, LogPiece
 from api.stored_logs import StoredLogs
 from models.database import Database
-from models.errors import DatabaseUnreachable, LogNotFound, PoolExhausted
+from models.errors import DATABASE_AWAY, LogNotFound
 from models.hints import Hints, build_topic
 from models.log_chunk import LogBytes
 from models.log_repository import LogRepository, StoredLog
@@ -132,7 +132,7 @@ class Tail:
             while True:
                 try:
                     await self._look()
-                except (DatabaseUnreachable, PoolExhausted) as error:
+                except DATABASE_AWAY as error:
                     log.warning("tail_waits", extra={"build": str(self._build_id), "error": type(error).__name__})
                 if self.is_settled:
                     return
@@ -269,7 +269,7 @@ class LogTails:
                             yield event
                     if self._is_stopping:
                         return
-        except (DatabaseUnreachable, PoolExhausted) as error:
+        except DATABASE_AWAY as error:
             log.warning("log_reader_waits", extra={"build": str(newest.build_id), "error": type(error).__name__})
             await asyncio.sleep(_LOOK_SECONDS)
             return

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from models.errors import DatabaseUnreachable, NameTaken, PoolExhausted, SchemaUnknown
+from models.errors import DatabaseBusy, DatabaseUnreachable, NameTaken, PoolExhausted, SchemaUnknown
 from models.tables import all_tables
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ _MIGRATION_LOCK = 7_120_733_012
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # what asyncpg raises while a server is starting, stopping, gone or full
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+_BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.QueryCanceledError)
 _REFUSED = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError)
 
 
@@ -147,6 +148,10 @@ def _raise_named(error: Exception) -> NoReturn:
     if is_away or isinstance(root, (*_AWAY, *_REFUSED)) or isinstance(error, _AWAY):
         raise DatabaseUnreachable(
             "The database cannot be reached; nothing was changed. Try again in a moment.", retry_after=_RETRY_AFTER
+        ) from error
+    if isinstance(root, _BUSY):
+        raise DatabaseBusy(
+            "The database is too busy for this; nothing was changed. Try again in a moment.", retry_after=_RETRY_AFTER
         ) from error
     raise error
 

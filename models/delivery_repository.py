@@ -13,19 +13,27 @@ from models.build import Build, DirtyBuild
 from models.build_lifecycle import OPEN, BuildStatus
 
 _LEASE = timedelta(seconds=10)
-_MOST_ABANDONED = 500
-_ABANDONED = """
+_MOST_MARKED = 500
+_UNCLAIMED = """
+    INSERT INTO dirty_builds (build_id, version)
+    SELECT id, 1 FROM builds
+    WHERE kind = 'image' AND status = 'pending' AND created_at < clock_timestamp() - CAST(:since AS interval)
+    ORDER BY id LIMIT :most
+    ON CONFLICT (build_id) DO NOTHING
+    RETURNING build_id
+"""
+_SILENT = """
     INSERT INTO dirty_builds (build_id, version)
     SELECT build.id, 1 FROM builds AS build
-    WHERE build.kind = 'image' AND build.status IN ('pending', 'running')
-    AND CASE WHEN build.status = 'pending' THEN build.created_at < clock_timestamp() - CAST(:unclaimed_for AS interval)
-        ELSE NOT EXISTS (
-            SELECT FROM build_states AS state WHERE state.build_id = build.id
-            AND state.entered_at > clock_timestamp() - CAST(:silent_for AS interval)
-        ) AND NOT EXISTS (
-            SELECT FROM build_executions AS execution WHERE execution.build_id = build.id
-            AND execution.outcome IS NULL AND execution.lease_until > clock_timestamp()
-        ) END
+    WHERE build.kind = 'image' AND build.status = 'running'
+    AND NOT EXISTS (
+        SELECT FROM build_states AS state WHERE state.build_id = build.id
+        AND state.entered_at > clock_timestamp() - CAST(:since AS interval)
+    )
+    AND NOT EXISTS (
+        SELECT FROM build_executions AS execution WHERE execution.build_id = build.id
+        AND execution.outcome IS NULL AND execution.lease_until > clock_timestamp()
+    )
     ORDER BY build.id LIMIT :most
     ON CONFLICT (build_id) DO NOTHING
     RETURNING build_id
@@ -119,13 +127,15 @@ class DeliveryRepository:
             is_cancel_wanted=row.cancel_requested_at is not None and not is_settled,
         )
 
-    async def mark_abandoned(self, unclaimed_for: timedelta, silent_for: timedelta) -> int:
-        """Mark open builds dirty that seem to have no run; return how many. Repairs what was lost; a poke harms nobody.
+    async def mark_unclaimed(self, since: timedelta) -> int:
+        """Mark pending builds dirty that no run has claimed for a while; return how many. Repairs lost deliveries."""
+        found = await self._session.execute(text(_UNCLAIMED), {"since": since, "most": _MOST_MARKED})
+        return len(found.all())
 
-        Those are builds that no run has claimed for a while, and those at which nothing happens: no live execution,
-        and no state entered for long.
+    async def mark_silent(self, since: timedelta) -> int:
+        """Mark running builds dirty at which nothing happens: no live execution, no state entered for long.
+
+        Most of them only wait for a slot, and a poke harms nobody; but one may have lost its run, with Temporal's data.
         """
-        found = await self._session.execute(
-            text(_ABANDONED), {"unclaimed_for": unclaimed_for, "silent_for": silent_for, "most": _MOST_ABANDONED}
-        )
+        found = await self._session.execute(text(_SILENT), {"since": since, "most": _MOST_MARKED})
         return len(found.all())

@@ -62,6 +62,12 @@ class DatabaseUnreachable(DomainError):
     code, status, retryable = "database_unreachable", 503, True
 
 
+class DatabaseBusy(DomainError):
+    """Postgres gave up on a statement: a deadlock, or its time was over. Nothing was changed."""
+
+    code, status, retryable = "database_busy", 503, True
+
+
 class PoolExhausted(DomainError):
     code, status, retryable = "pool_exhausted", 503, True
 
@@ -70,6 +76,10 @@ class NameTaken(DomainError):
     """Another live process bears the name that this one was given."""
 
     code, status = "name_taken", 409
+
+
+# what passes by itself when Postgres does again
+DATABASE_AWAY = (DatabaseUnreachable, DatabaseBusy, PoolExhausted)
 
 
 class SchemaUnknown(DomainError):

@@ -114,7 +114,7 @@ class ExecutionRepository:
         locked = select(Builder).where(col(Builder.name) == builder).with_for_update()
         host = (await self._session.execute(locked)).scalar_one()
         build = (
-            await self._session.execute(select(Build).where(col(Build.id) == build_id).with_for_update())
+            await self._session.execute(select(Build).where(col(Build.id) == build_id).with_for_update(key_share=True))
         ).scalar_one()
         if build.status not in OPEN or not await RunRepository(self._session).is_current(build, run_id):
             raise ExecutionLost("Another run took this build over, or it has ended.")

@@ -113,9 +113,10 @@ class ImageRepository:
 
         Raises ImageNotFound; ImageInUse while it is pending or building, or a product uses it.
         """
-        image = await self._lock(col(DockerImage.id) == image_id)
-        if image is None:
+        locked = await self._lock(col(DockerImage.id) == image_id)
+        if locked is None:
             raise ImageNotFound(f"There is no image {image_id}.")
+        image, build = locked
         if image.build_status in {ImageStatus.PENDING, ImageStatus.BUILDING}:
             raise ImageInUse(f"Image {image_id} is {image.build_status}; cancel its build or wait until it has ended.")
         used_by = await self._session.scalar(
@@ -123,7 +124,7 @@ class ImageRepository:
         )
         if used_by is not None:
             raise ImageInUse(f"Image {image_id} is used by product '{used_by}'; give that another image first.")
-        await self._close(image.build_id, "image deleted", actor)
+        await self._close(build, "image deleted", actor)
         await self._session.execute(delete(DockerImage).where(col(DockerImage.id) == image_id))
 
     async def _check_project(self, order: ImageOrder) -> None:
@@ -143,8 +144,8 @@ class ImageRepository:
     async def _reuse_row(self, order: ImageOrder, build_id: UUID, actor: str) -> int:
         """Clear the existing row for a new build. The row's lock orders all who want the same name:tag."""
         for _try in range(_ORDER_TRIES):
-            image = await self._lock(col(DockerImage.name_key) == order.name_key, col(DockerImage.tag) == order.tag)
-            if image is not None:
+            locked = await self._lock(col(DockerImage.name_key) == order.name_key, col(DockerImage.tag) == order.tag)
+            if locked is not None:
                 break
             # it was deleted between our two looks: then the row is ours to insert
             image_id = await self._new_row(order, build_id)
@@ -152,11 +153,12 @@ class ImageRepository:
                 return image_id
         else:
             raise ImageExists(f"{order.name_key}:{order.tag} is being changed by others; try again.")
+        image, old_build = locked
         is_free = image.build_status == ImageStatus.FAILED
         if not is_free and not (order.force_rebuild and image.build_status == ImageStatus.SUCCESS):
             hint = "; send force_rebuild to build it again" if image.build_status == ImageStatus.SUCCESS else ""
             raise ImageExists(f"{order.name_key}:{order.tag} is image {image.id}, which is {image.build_status}{hint}.")
-        await self._close(image.build_id, "superseded", actor)
+        await self._close(old_build, "superseded", actor)
         cleared = {"build_error": None, "built_at": None, "image_uri": None, "docker_image_id": None}
         cleared |= {"digest": None, "size_bytes": None, "revoked_at": None, "revoke_reason": None}
         for column, value in (cleared | _row_columns(order, build_id)).items():
@@ -164,25 +166,34 @@ class ImageRepository:
         await self._session.flush()
         return image.id or 0
 
-    async def _lock(self, *conditions: ColumnElement[bool]) -> DockerImage | None:
-        return (
-            await self._session.execute(select(DockerImage).where(*conditions).with_for_update())
-        ).scalar_one_or_none()
+    async def _lock(self, *conditions: ColumnElement[bool]) -> tuple[DockerImage, Build] | None:
+        """Lock an image with the build that it shows, None when there is none.
 
-    async def _close(self, build_id: UUID, reason: str, actor: str) -> None:
+        The build first, as all who report do: in the other order two transactions could wait for each other. Between
+        the look and the lock the image may have gone over to another build; then it is looked at again.
+        """
+        shown = select(col(DockerImage.build_id)).where(*conditions)
+        while (build_id := await self._session.scalar(shown)) is not None:
+            locked_build = select(Build).where(col(Build.id) == build_id).with_for_update(key_share=True)
+            build = (await self._session.execute(locked_build)).scalar_one()
+            locked_image = select(DockerImage).where(*conditions, col(DockerImage.build_id) == build_id)
+            locked_image = locked_image.with_for_update().execution_options(populate_existing=True)
+            image = (await self._session.execute(locked_image)).scalar_one_or_none()
+            if image is not None:
+                return image, build
+        return None
+
+    async def _close(self, build: Build, reason: str, actor: str) -> None:
         """Close a failed build, so that nobody resumes it any more; its parked run ends when it is poked."""
-        build = (
-            await self._session.execute(select(Build).where(col(Build.id) == build_id).with_for_update())
-        ).scalar_one()
         if build.status != BuildStatus.FAILED or build.closed_at is not None:
             return
         build.closed_at = await self._session.scalar(select(func.now()))
         build.closed_reason = reason
         await self._session.flush()
         await self._events.add_build_event(
-            "build.closed", build_id, generation=build.generation, actor=actor, payload={"reason": reason}
+            "build.closed", build.id, generation=build.generation, actor=actor, payload={"reason": reason}
         )
-        await self._delivery.mark_dirty(build_id)
+        await self._delivery.mark_dirty(build.id)
 
     async def _check_queue(self, limit: int) -> None:
         # under a lock, or many at once would all read a queue that has room
