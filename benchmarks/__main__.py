@@ -38,9 +38,9 @@ Measure = Callable[[BenchStack, Effort], Coroutine[Any, Any, list[Row]]]
 MEASUREMENTS: dict[str, Measure] = {
     "builds": builds.measure,
     "first-looks": latency.measure_first_looks,
+    "memory": memory.measure,  # before other large logs, which might make room that is only used again here
     "lines": latency.measure_lines,
     "logs": logs.measure,
-    "memory": memory.measure,
     "workflows": workflows.measure,
     "lists": lists.measure,
 }
@@ -75,7 +75,7 @@ async def _measure(folder: Path, engine_url: str, arguments: argparse.Namespace,
     shutil.rmtree(folder, ignore_errors=True)  # what a killed bench left
     try:
         say("starting a Slipway of its own …")
-        async with running_stack(folder, engine_url) as bench:
+        async with running_stack(folder, engine_url, os.environ["PATH"]) as bench:
             measurements = [Measurement(name, partial(measure, bench, effort)) for name, measure in chosen.items()]
             return await measure_all(measurements, _LONGEST, say)
     finally:

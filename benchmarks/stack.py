@@ -1,7 +1,6 @@
 """The product that is measured: its real programs on free ports, in a data folder of its own, beside a running one."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -111,14 +110,17 @@ class BenchStack:
 
 
 @asynccontextmanager
-async def running_stack(folder: Path, engine_url: str) -> AsyncIterator[BenchStack]:
-    """Run the whole product with its data in `folder` until the block ends. Raises CannotStart."""
+async def running_stack(folder: Path, engine_url: str, search_path: str) -> AsyncIterator[BenchStack]:
+    """Run the whole product with its data in `folder` until the block ends. Raises CannotStart.
+
+    `search_path` is the programs' PATH: nothing else of this process's environment reaches them.
+    """
     ports = {name: free_port() for name in _PORTS}
     prefix = f"bench-{ports['api_port']}"
     given: dict[str, Any] = {"data_dir": folder, "engine_url": engine_url, "builder_name": prefix, "api_extra_port": 0}
     given |= ports
     told = {f"SLIPWAY_{name.upper()}": str(value) for name, value in given.items()}
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **told}
+    environment = {"PATH": search_path, "HOME": str(folder), **told}
     settings = Settings(_env_file=None, **given)
     async with AsyncExitStack() as cleanup:
         http = await cleanup.enter_async_context(_http_of(settings.api_port))
