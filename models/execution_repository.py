@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Date
 from sqlmodel import col
 
-from models.build import Build, BuildProgress
+from models.build import Build, BuildProgress, BuildState
 from models.build_lifecycle import OPEN, BuildStatus, StateCode
 from models.build_trail_repository import BuildTrailRepository
 from models.errors import DomainError, ExecutionLost, NoFreeSlot
@@ -218,6 +218,9 @@ class ExecutionRepository:
         waiting = select(col(Build.id)).where(
             col(Build.status) == BuildStatus.RUNNING,
             col(Build.current_state).in_((StateCode.FETCH_SOURCE, StateCode.BUILD)),
+            # one that is held up must not hold up the others
+            ~col(Build.paused),
+            col(Build.cancel_requested_at).is_(None),
             ~is_running,
         )
         next_ones = waiting.order_by(col(Build.priority), col(Build.id)).limit(ahead)
@@ -278,13 +281,19 @@ class ExecutionRepository:
 
     async def _close_lost_of_build(self, build: Build) -> None:
         """Close expired executions of a build, and begin state 40 again for the one that comes."""
-        lost = await self._mark_lost(
-            col(BuildExecution.build_id) == build.id, why="its builder was not heard of any more"
+        await self._mark_lost(col(BuildExecution.build_id) == build.id, why="its builder was not heard of any more")
+        entered_at = select(col(BuildState.entered_at)).where(
+            col(BuildState.build_id) == build.id,
+            col(BuildState.state_code) == StateCode.BUILD,
+            col(BuildState.status) == "in_progress",
         )
-        if lost or build.attempt > 0:
-            now = await self._session.scalar(select(func.clock_timestamp()))
-            if now is not None and build.current_state == StateCode.BUILD:
-                await self._trail.retry_state(build.id, StateCode.BUILD, now, "the attempt was cut off")
+        # an attempt of before, whose failure was resumed, belongs to an earlier entry into the state
+        was_cut_off = exists().where(
+            col(BuildExecution.build_id) == build.id, col(BuildExecution.started_at) >= entered_at.scalar_subquery()
+        )
+        now, is_again = (await self._session.execute(select(func.clock_timestamp(), was_cut_off))).one()
+        if is_again:
+            await self._trail.retry_state(build.id, StateCode.BUILD, now, "the attempt was cut off")
 
     async def _mark_lost(self, whose: ColumnElement[bool], *, why: str) -> list[BuildExecution]:
         marked = (
