@@ -34,6 +34,7 @@ from models.errors import DatabaseUnreachable, DomainError
 from models.execution_repository import ExecutionRepository
 from models.hints import Hints
 from process_exit import end_process
+from process_memory import settle_objects
 from settings import Settings, complaints
 from structured_logging import configure
 from workflows.image_build import ImageBuild
@@ -77,6 +78,7 @@ async def main(settings: Settings) -> int:
         parts = await _compose(settings, settings.database_url.get_secret_value(), stack)
         workers, tasks = await _roles(parts, stack)
         running = [asyncio.create_task(worker.run()) for worker in workers] + tasks
+        settle_objects()
         log.info("worker_started", extra={"roles": settings.roles, "builder": settings.builder_name})
         await asyncio.wait([*running, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         log.info("worker_stopping", extra={"drain_seconds": settings.drain_timeout.total_seconds()})

@@ -90,11 +90,8 @@ class Builder:
         async with self._hints.watching(build_topic(build.build_id)) as watch:
             while True:
                 async with self._database.transaction() as session:
-                    seen = await ExecutionRepository(session).execution(token)
-                    is_live = seen.outcome is not None or await ExecutionRepository(session).live_execution(
-                        build.build_id
-                    )
-                if seen.outcome is not None or not is_live:
+                    seen, is_live = await ExecutionRepository(session).look_at(token)
+                if not is_live:
                     return seen
                 run = self._runs.get(token)
                 beat(run.progress if run is not None else BuildProgress())

@@ -20,7 +20,9 @@ from api.listener import listen
 from api.parts import Api, ApiParts
 from models.database import Database
 from models.hints import Hints
+from models.tables import prepare_tables
 from process_exit import end_process
+from process_memory import settle_objects
 from settings import Settings, complaints
 from structured_logging import configure
 
@@ -74,6 +76,8 @@ async def main(settings: Settings) -> int:
         if sockets is None:
             return 1
         app = create_app(await _parts(settings, settings.database_url.get_secret_value(), stack))
+        prepare_tables()
+        settle_objects()
         log.info("api_started", extra={"addresses": [f"{host}:{port}" for host, port, *_ in _names(sockets)]})
         await Server(app, settings).serve(sockets=sockets)
         log.info("api_stopped")

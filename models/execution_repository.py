@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, cast, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, cast, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Date
@@ -156,10 +156,12 @@ class ExecutionRepository:
         )
         return (await self._session.execute(live)).scalar_one_or_none()
 
-    async def execution(self, token: int) -> BuildExecution:
-        return (
-            await self._session.execute(select(BuildExecution).where(col(BuildExecution.token) == token))
-        ).scalar_one()
+    async def look_at(self, token: int) -> tuple[BuildExecution, bool]:
+        """Return an execution and whether it lives, in one look: between two it could end."""
+        is_live = and_(col(BuildExecution.outcome).is_(None), col(BuildExecution.lease_until) > func.clock_timestamp())
+        found = select(BuildExecution, is_live).where(col(BuildExecution.token) == token)
+        execution, lives = (await self._session.execute(found)).one()
+        return execution, lives
 
     async def lock_current(self, build_id: UUID) -> BuildExecution | None:
         """Lock the build's newest execution: the only one whose image may become the build's."""

@@ -97,10 +97,10 @@ class Hints(Background):
             while not connection.is_closed():
                 await self._wake.wait()
                 self._wake.clear()
-                await asyncio.sleep(_GATHER_SECONDS)
                 topics, self._pending = self._pending, set()
                 for payload in _payloads(sorted(topics)):
                     await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, payload)
+                await asyncio.sleep(_GATHER_SECONDS)  # the first hint leaves at once, those that follow together
         finally:
             connection.terminate()
 

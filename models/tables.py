@@ -1,6 +1,7 @@
-"""Every table in one place, for migrations and for the test that compares them with the database."""
+"""Every table in one place: for migrations, and for keys that name tables of another family."""
 
 from sqlalchemy import MetaData
+from sqlalchemy.orm import configure_mappers
 from sqlmodel import SQLModel
 
 from models import build, event, execution, image, project
@@ -10,3 +11,8 @@ TABLE_FAMILIES = (build, event, execution, image, project)
 
 def all_tables() -> MetaData:
     return SQLModel.metadata
+
+
+def prepare_tables() -> None:
+    """Do at the start what the first query would do."""
+    configure_mappers()
