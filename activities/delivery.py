@@ -56,7 +56,7 @@ async def _deliver(key: DirtyKey, database: Database, runs: BuildRuns) -> None:
         async with database.transaction() as session:
             delivery = DeliveryRepository(session)
             await (delivery.settle(key) if is_told else delivery.give_back(key, _RETRY_AFTER))
-    if build is not None:
+    if build is not None and is_told:
         log.info("build_delivered", extra={"build": str(key.build_id), "correlation_id": build.correlation_id})
 
 
