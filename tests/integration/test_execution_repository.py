@@ -50,7 +50,7 @@ class Fence:
 
     async def read(self, execution: BuildExecution) -> BuildExecution:
         async with self._database.transaction() as session:
-            return await ExecutionRepository(session).execution(token_of(execution))
+            return (await ExecutionRepository(session).look_at(token_of(execution)))[0]
 
     async def may_fetch(self, build: Ordered) -> bool:
         async with self._database.transaction() as session:
