@@ -29,9 +29,9 @@ from activities.relay import Relay
 from activities.source import DownloadLimits, SourceActivities, TagActivities
 from activities.source_tree import ArchiveLimits
 from activities.work_area import WorkArea
+from models.builder_repository import BuilderRepository
 from models.database import Database, wait_until_migrated
 from models.errors import DatabaseUnreachable, DomainError
-from models.execution_repository import ExecutionRepository
 from models.hints import Hints
 from process_exit import end_process
 from process_memory import settle_objects
@@ -95,7 +95,7 @@ async def _compose(settings: Settings, database_url: str, stack: AsyncExitStack)
     await wait_until_migrated(database, patience=_PATIENCE)
     hints = await stack.enter_async_context(Hints(database_url))
     async with database.transaction() as session:
-        instance = str(await ExecutionRepository(session).instance())
+        instance = str(await BuilderRepository(session).instance())
     token = settings.github_token.get_secret_value() if settings.github_token is not None else None
     source_host = GitHub(settings.github_api_url, token, settings.github_timeout)
     stack.push_async_callback(source_host.aclose)

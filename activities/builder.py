@@ -17,10 +17,11 @@ from activities.public_name import INSTANCE_LABEL
 from activities.source_tree import ArchiveLimits
 from activities.work_area import WorkArea
 from models.build_payloads import Checkpoint
+from models.builder_repository import BuilderReport, BuilderRepository
 from models.database import Database
 from models.errors import DATABASE_AWAY, DomainError, EngineUnreachable, NoFreeSlot
-from models.execution import BuildExecution
-from models.execution_repository import LEASE, BuilderReport, ExecutionRepository
+from models.execution import LEASE, BuildExecution
+from models.execution_repository import ExecutionRepository
 from models.hints import SLOTS, Hints, build_topic
 from models.image_reference import RESERVED_PREFIX
 from models.log_repository import LogRepository
@@ -60,7 +61,8 @@ class Builder:
         report = await self._describe()
         async with self._database.transaction() as session:
             await LogRepository(session).prepare_days()
-            lost = await ExecutionRepository(session).register_builder(report)
+            await BuilderRepository(session).register(report)
+            lost = await ExecutionRepository(session).close_left_by(report.name)
         self._hints.give(SLOTS, *(build_topic(execution.build_id) for execution in lost))
         log.info("builder_started", extra={"builder": report.name, "slots": report.slots, "closed": len(lost)})
         await self._sweep_attempt_tags(report)
@@ -136,7 +138,7 @@ class Builder:
             try:
                 report = await self._describe()
                 async with self._database.transaction() as session:
-                    held = await ExecutionRepository(session).beat(report, tokens)
+                    held = await BuilderRepository(session).beat(report, tokens)
                 kept_at = loop.time()
             except DATABASE_AWAY:
                 log.warning("builder_beat_failed", extra={"builder": self.identity.name})

@@ -9,9 +9,9 @@ from api.gateway import Gateway
 from api.migration import Migration
 from api.schemas.readiness import Component, ReadinessAnswer
 from api.version import VERSION
+from models.builder_repository import BuilderRepository, BuilderView
 from models.database import Database
 from models.errors import DomainError
-from models.execution_repository import BuilderView, ExecutionRepository
 
 _LONGEST_SECONDS = 1.5
 _KEPT_SECONDS = 1.0
@@ -66,7 +66,7 @@ class Readiness:
     async def _ask_database(self) -> str:
         self._migration.check()
         async with self._database.transaction() as session:
-            self._instance = str(await ExecutionRepository(session).instance())
+            self._instance = str(await BuilderRepository(session).instance())
         return "the schema is up to date"
 
     async def _ask_temporal(self) -> str:
@@ -88,7 +88,7 @@ class Readiness:
     async def _live_builders(self) -> list[BuilderView]:
         self._migration.check()
         async with self._database.transaction() as session:
-            builders = await ExecutionRepository(session).builders()
+            builders = await BuilderRepository(session).seen()
         live = [builder for builder in builders if builder.is_live]
         if not live:
             raise _Lame("no builder was heard of within 15 s; start a worker with the role builder")

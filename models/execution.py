@@ -1,12 +1,15 @@
 """The tables of the fence: which hosts build, what each runs, and what it wrote."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Date, Identity, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import created_at_column, text_column, time_column
+
+LEASE = timedelta(seconds=15)  # of an execution; its builder prolongs it
+SEEN_WITHIN = timedelta(seconds=15)  # a builder that was not seen for longer is not live
 
 
 class Builder(SQLModel, table=True):

@@ -1,7 +1,6 @@
-"""All SQL of the fence: builders, leases and executions. Leases run by the database's clock."""
+"""All SQL of the fence: executions and their leases, which run by the database's clock."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, cast, exists, func, insert, select, update
@@ -14,28 +13,12 @@ from models.build import Build, BuildProgress, BuildState
 from models.build_lifecycle import OPEN, BuildStatus, StateCode
 from models.build_trail_repository import BuildTrailRepository
 from models.errors import DomainError, ExecutionLost, NoFreeSlot
-from models.event import Installation
 from models.event_repository import EventRepository
-from models.execution import Builder, BuildExecution
+from models.execution import LEASE, SEEN_WITHIN, Builder, BuildExecution
 from models.run_repository import RunRepository
 
-LEASE = timedelta(seconds=15)
-SEEN_WITHIN = timedelta(seconds=15)  # a builder that was not seen for longer is not live
 SOURCES_AHEAD_PER_SLOT = 2
 _TAIL_CHARACTERS = 4000
-_MOST_BUILDERS = 1000
-
-
-@dataclass(frozen=True)
-class BuilderReport:
-    """What a builder says of itself with each beat; `engine_error` is None while its engine answers."""
-
-    name: str
-    incarnation: UUID
-    slots: int
-    engine_version: str | None
-    engine_error: str | None
-    is_limited: bool
 
 
 @dataclass(frozen=True)
@@ -50,60 +33,15 @@ class ExecutionEnd:
     error: DomainError | None = None
 
 
-@dataclass(frozen=True)
-class BuilderView:
-    name: str
-    slots: int
-    busy: int
-    is_live: bool
-    engine_version: str | None
-    engine_error: str | None
-    is_limited: bool
-
-
 class ExecutionRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self._trail = BuildTrailRepository(session)
         self._events = EventRepository(session)
 
-    async def instance(self) -> UUID:
-        """Return who this installation is, for labels at engines."""
-        return (await self._session.execute(select(col(Installation.instance)))).scalar_one()
-
-    async def register_builder(self, report: BuilderReport) -> list[BuildExecution]:
-        """Write the builder's row for a new start and close what an earlier start left running; return those."""
-        values = _builder_columns(report)
-        row = postgresql.insert(Builder).values(name=report.name, started_at=func.now(), **values)
-        row = row.on_conflict_do_update(index_elements=["name"], set_={**values, "started_at": func.now()})
-        await self._session.execute(row)
-        return await self._mark_lost(col(BuildExecution.builder) == report.name, why="the worker that ran it ended")
-
-    async def beat(self, report: BuilderReport, tokens: list[int]) -> set[int]:
-        """Say that the builder lives and prolong its leases; return the tokens whose lease still holds.
-
-        A build that has ended otherwise (its workflow was terminated, say) has no work left: its lease runs out.
-        """
-        await self._session.execute(
-            update(Builder)
-            .where(col(Builder.name) == report.name, col(Builder.incarnation) == report.incarnation)
-            .values(**_builder_columns(report))
-            .execution_options(synchronize_session=False)
-        )
-        prolonged = await self._session.execute(
-            update(BuildExecution)
-            .where(
-                col(BuildExecution.token).in_(tokens),
-                col(BuildExecution.build_id) == col(Build.id),
-                col(Build.status).in_(OPEN),
-                col(BuildExecution.outcome).is_(None),
-                col(BuildExecution.lease_until) > func.clock_timestamp(),
-            )
-            .values(lease_until=func.clock_timestamp() + LEASE)
-            .returning(col(BuildExecution.token))
-            .execution_options(synchronize_session=False)
-        )
-        return {token for token in prolonged.scalars() if token is not None}
+    async def close_left_by(self, builder: str) -> list[BuildExecution]:
+        """Close what an earlier start of a builder left running; return those."""
+        return await self._mark_lost(col(BuildExecution.builder) == builder, why="the worker that ran it ended")
 
     async def open_execution(self, build_id: UUID, run_id: str, builder: str) -> tuple[BuildExecution, bool]:
         """Return the execution to watch, and whether it is new and the caller's to run.
@@ -246,33 +184,6 @@ class ExecutionRepository:
             .execution_options(synchronize_session=False)
         )
 
-    async def builders(self) -> list[BuilderView]:
-        """Return every builder that was seen within a day, with its live leases."""
-        busy = (
-            select(func.count())
-            .where(
-                col(BuildExecution.builder) == col(Builder.name),
-                col(BuildExecution.outcome).is_(None),
-                col(BuildExecution.lease_until) > func.clock_timestamp(),
-            )
-            .scalar_subquery()
-        )
-        is_live = col(Builder.seen_at) > func.clock_timestamp() - SEEN_WITHIN
-        known = select(Builder, busy, is_live).where(col(Builder.seen_at) > func.now() - timedelta(days=1))
-        rows = await self._session.execute(known.order_by(col(Builder.name)).limit(_MOST_BUILDERS))
-        return [
-            BuilderView(
-                name=row.name,
-                slots=row.slots,
-                busy=busy or 0,
-                is_live=live,
-                engine_version=row.engine_version,
-                engine_error=row.engine_error,
-                is_limited=row.is_limited,
-            )
-            for row, busy, live in rows
-        ]
-
     async def unfinished_builds(self, build_ids: list[UUID]) -> set[UUID]:
         """Return which of these builds may still go on, so that their attempts' images must stay."""
         found = select(col(Build.id)).where(
@@ -314,14 +225,3 @@ class ExecutionRepository:
         await self._events.add_build_event(
             event_type, execution.build_id, generation=None, actor=f"builder/{execution.builder}", payload=payload
         )
-
-
-def _builder_columns(report: BuilderReport) -> dict[str, object]:
-    return {
-        "incarnation": report.incarnation,
-        "slots": report.slots,
-        "engine_version": report.engine_version,
-        "engine_error": report.engine_error,
-        "is_limited": report.is_limited,
-        "seen_at": func.clock_timestamp(),
-    }

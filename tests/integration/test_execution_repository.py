@@ -5,10 +5,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from models.build_lifecycle import BuildStatus, Wish
+from models.builder_repository import BuilderReport, BuilderRepository
 from models.database import Database
 from models.errors import DockerBuildFailed, ExecutionLost, NoFreeSlot
 from models.execution import BuildExecution
-from models.execution_repository import SOURCES_AHEAD_PER_SLOT, BuilderReport, ExecutionEnd, ExecutionRepository
+from models.execution_repository import SOURCES_AHEAD_PER_SLOT, ExecutionEnd, ExecutionRepository
 from tests.support.stored_builds import BROKEN, IMAGE_ID, Ordered, StoredBuilds
 
 BUILDER = "host-1"
@@ -34,11 +35,12 @@ class Fence:
 
     async def register(self, report: BuilderReport) -> list[BuildExecution]:
         async with self._database.transaction() as session:
-            return await ExecutionRepository(session).register_builder(report)
+            await BuilderRepository(session).register(report)
+            return await ExecutionRepository(session).close_left_by(report.name)
 
     async def beat(self, report: BuilderReport, *tokens: int) -> set[int]:
         async with self._database.transaction() as session:
-            return await ExecutionRepository(session).beat(report, list(tokens))
+            return await BuilderRepository(session).beat(report, list(tokens))
 
     async def open(self, build: Ordered, builder: str = BUILDER, run_id: str = "run-1") -> tuple[BuildExecution, bool]:
         async with self._database.transaction() as session:
@@ -257,7 +259,7 @@ async def test_an_earlier_start_of_a_builder_does_not_speak_for_it_any_more(data
     await fence.register(now)
     await fence.beat(earlier)
     async with database.transaction() as session:
-        [seen] = await ExecutionRepository(session).builders()
+        [seen] = await BuilderRepository(session).seen()
     assert (seen.name, seen.slots, seen.busy, seen.is_live) == (BUILDER, 4, 0, True)
 
 
@@ -266,7 +268,7 @@ async def test_a_builder_that_is_silent_is_not_live(database: Database, builds: 
     await fence.open(await builds.running(at=40))
     await builds.fetch("UPDATE builders SET seen_at = clock_timestamp() - interval '16 seconds' RETURNING name")
     async with database.transaction() as session:
-        [seen] = await ExecutionRepository(session).builders()
+        [seen] = await BuilderRepository(session).seen()
     assert (seen.is_live, seen.busy) == (False, 1)
 
 

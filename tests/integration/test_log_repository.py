@@ -7,9 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from models.build_lifecycle import BuildStatus
+from models.builder_repository import BuilderReport, BuilderRepository
 from models.database import Database
 from models.execution import BuildExecution
-from models.execution_repository import BuilderReport, ExecutionEnd, ExecutionRepository
+from models.execution_repository import ExecutionEnd, ExecutionRepository
 from models.log_chunk import LARGEST_CHUNK, LogBytes
 from models.log_repository import LogRepository, StoredLog
 from tests.support.stored_builds import Ordered, StoredBuilds
@@ -31,7 +32,7 @@ class Logs:
         """Begin an attempt at a build, on a builder with room."""
         async with self._database.transaction() as session:
             executions = ExecutionRepository(session)
-            await executions.register_builder(BuilderReport(BUILDER, uuid4(), 9, None, None, is_limited=False))
+            await BuilderRepository(session).register(BuilderReport(BUILDER, uuid4(), 9, None, None, is_limited=False))
             execution, is_new = await executions.open_execution(build.build_id, "run-1", BUILDER)
         assert is_new
         return execution

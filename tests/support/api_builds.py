@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 from models.build_lifecycle import BuildStatus
 from models.build_payloads import Checkpoint, Claim, FailureReport, StateReport
 from models.build_repository import BuildRepository
+from models.builder_repository import BuilderReport, BuilderRepository
 from models.database import Database
 from models.delivery_repository import DeliveryRepository
 from models.execution import BuildExecution
-from models.execution_repository import BuilderReport, ExecutionEnd, ExecutionRepository
+from models.execution_repository import ExecutionEnd, ExecutionRepository
 from models.hints import Hints, build_topic
 from models.log_chunk import LogBytes
 from models.log_repository import LogRepository
@@ -48,7 +49,7 @@ class ReportingBuilder:
         report = BuilderReport(BUILDER, uuid4(), 2, "20.10.24", engine_error, is_limited)
         async with self._database.transaction() as session:
             await LogRepository(session).prepare_days()
-            await ExecutionRepository(session).register_builder(report)
+            await BuilderRepository(session).register(report)
 
     async def claim(self, order: str) -> Checkpoint:
         """Begin the build with this id, as answers spell it: from here on it is building."""
@@ -67,7 +68,9 @@ class ReportingBuilder:
         """Open an execution, after losing the one that may still run."""
         async with self._database.transaction() as session:
             executions = ExecutionRepository(session)
-            await executions.register_builder(BuilderReport(BUILDER, uuid4(), 2, "20.10.24", None, is_limited=False))
+            await BuilderRepository(session).register(
+                BuilderReport(BUILDER, uuid4(), 2, "20.10.24", None, is_limited=False)
+            )
             execution, _is_new = await executions.open_execution(build_id, self._run_ids[build_id], BUILDER)
         self._hint(build_id)
         return Attempt(execution)
