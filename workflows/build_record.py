@@ -116,7 +116,8 @@ class BuildRecord:
                 return False
             if not row.is_paused and not row.is_cancel_wanted:
                 return True
-            await workflow.wait_condition(self.is_called)  # an unpause pokes, a cancel arrives by itself
+            # not for a wish, which is on its way to the row: an unpause pokes then, and a cancel arrives by itself
+            await workflow.wait_condition(lambda: self._calls > 0)
 
     def leave(self, code: int, outcome: StageOutcome) -> None:
         """Take what a stage left into the run's knowledge; the next report tells it."""
