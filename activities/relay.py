@@ -59,17 +59,21 @@ class Relay:
         async with self._hints.watching(DIRTY) as watch:
             is_away = False
             while True:
-                try:
-                    while await deliver_dirty(self._database, self._runs):
-                        pass
-                    await self._do_chores()
-                    is_away = False
-                except _AWAY as error:
-                    if not is_away:
-                        log.warning("delivery_waits", extra={"why": error.detail})
-                    is_away = True
+                was_away, is_away = is_away, False
+                for work in (self._deliver_all, self._do_chores):  # the house is kept while Temporal is away, too
+                    try:
+                        await work()
+                    except _AWAY as error:
+                        if not was_away:
+                            log.warning("delivery_waits", extra={"why": error.detail})
+                        is_away = True
+                if is_away:
                     await asyncio.sleep(_LOOK_SECONDS)
                 await watch.wait(_LOOK_SECONDS)
+
+    async def _deliver_all(self) -> None:
+        while await deliver_dirty(self._database, self._runs):
+            pass
 
     async def _do_chores(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -88,8 +88,14 @@ class Database:
 
     @asynccontextmanager
     async def sole_holder(self, name: str) -> AsyncIterator[None]:
-        """Hold a name that no other process may hold at once; raise NameTaken when one still does after a while."""
-        connection = await asyncpg.connect(self.url, timeout=_CONNECT_SECONDS, command_timeout=_HOLD_WAIT_SECONDS)
+        """Hold a name that no other process may hold at once; raise NameTaken when one still does after a while.
+
+        Raises DatabaseUnreachable when it cannot even ask.
+        """
+        try:
+            connection = await asyncpg.connect(self.url, timeout=_CONNECT_SECONDS, command_timeout=_HOLD_WAIT_SECONDS)
+        except _AWAY as error:
+            _raise_named(error)
         try:
             try:
                 await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", name)

@@ -248,6 +248,25 @@ async def test_the_relay_delivers_at_a_hint_and_keeps_the_house(
                 await relay
 
 
+async def test_the_relay_keeps_the_house_while_temporal_is_away(
+    database: Database, database_url: str, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    build = await builds.order()
+    runs.is_away = True
+    hints = Hints(database_url)
+    repairs = EndedRuns(database, hints, NoHistory(), stays_open=STAYS_OPEN)
+    relay = asyncio.create_task(Relay(database, hints, runs, repairs, log_retention=timedelta(days=30)).run())
+    try:
+        partitions = "SELECT count(*) AS days FROM pg_inherits WHERE inhparent = 'log_chunks'::regclass"
+        await eventually(lambda: builds.fetch(partitions), lambda rows: rows[0]["days"] >= 4)
+        runs.is_away = False
+        await eventually(lambda: is_told(runs, build))
+    finally:
+        relay.cancel()
+        with suppress(asyncio.CancelledError):
+            await relay
+
+
 async def is_told(runs: FakeRuns, build: Ordered) -> bool:
     return ("poke", f"image-build/{build.name}:v1/1") in runs.told
 

@@ -101,6 +101,8 @@ async def test_a_database_that_is_away_is_named_as_such() -> None:
     database = Database(f"postgresql://u:p@{LOOPBACK}:{free_port()}/x", pool_size=1)
     with pytest.raises(DatabaseUnreachable, match="cannot be reached"):
         await wait_until_migrated(database, patience=timedelta(0))
+    with pytest.raises(DatabaseUnreachable):
+        await hold(database, "builder b")
     await database.close()
 
 
