@@ -74,8 +74,6 @@ class BuildFacts:
     status: BuildStatus
     is_closed: bool = False  # superseded, its image deleted, or its time to be resumed has passed
     is_cancel_wanted: bool = False
-    is_registered: bool = False  # the point of no return has passed
-    resume_from: int | None = None
     open_for: timedelta = timedelta(0)  # what is left of the time a failed build waits for resume
 
 

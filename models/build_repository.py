@@ -180,7 +180,6 @@ class BuildRepository:
             status=BuildStatus(row.status),
             is_closed=row.closed_at is not None,
             is_cancel_wanted=row.cancel_requested_at is not None,
-            resume_from=row.resume_from,
             open_for=max(self._stays_open - waited, timedelta(0)),
         )
 
