@@ -12,11 +12,13 @@ from activities.ports import BuildRuns, RunAddress
 from models.build_repository import fairness_key
 from models.database import Database
 from models.delivery_repository import DeliverableBuild, DeliveryRepository, DirtyKey
+from models.errors import OrchestratorRefused
 from models.identifiers import image_workflow_id
 
 log = logging.getLogger(__name__)
 
 _RETRY_AFTER = timedelta(seconds=1)
+_RETRY_REFUSED_AFTER = timedelta(minutes=1)
 _BATCH = 50
 _AT_ONCE = 8
 
@@ -49,13 +51,16 @@ async def deliver_dirty(database: Database, runs: BuildRuns) -> int:
 async def _deliver(key: DirtyKey, database: Database, runs: BuildRuns) -> None:
     async with database.transaction() as session:
         build = await DeliveryRepository(session).read(key.build_id)
-    is_told = False
+    is_told, retry_after = False, _RETRY_AFTER
     try:
         is_told = build is None or await _tell(build, runs)
+    except OrchestratorRefused as refusal:  # of this one build: the others go on
+        log.error("delivery_refused", extra={"build": str(key.build_id), "why": refusal.detail})  # noqa: TRY400
+        retry_after = _RETRY_REFUSED_AFTER
     finally:
         async with database.transaction() as session:
             delivery = DeliveryRepository(session)
-            await (delivery.settle(key) if is_told else delivery.give_back(key, _RETRY_AFTER))
+            await (delivery.settle(key) if is_told else delivery.give_back(key, retry_after))
     if build is not None and is_told:
         log.info("build_delivered", extra={"build": str(key.build_id), "correlation_id": build.correlation_id})
 

@@ -220,6 +220,12 @@ class OrchestratorUnreachable(DomainError):
     code, status, retryable = "orchestrator_unreachable", 503, True
 
 
+class OrchestratorRefused(DomainError):
+    """Temporal took the call and refused it: its settings, or ours, are wrong."""
+
+    code, status = "orchestrator_refused", 502
+
+
 def error_named(
     code: str, detail: str, *, failing_step: str | None = None, exit_code: int | None = None
 ) -> DomainError:

@@ -1,9 +1,10 @@
 """All SQL of the fence: executions and their leases, which run by the database's clock."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, cast, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, cast, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Date
@@ -18,6 +19,7 @@ from models.execution import LEASE, SEEN_WITHIN, Builder, BuildExecution
 from models.run_repository import RunRepository
 
 SOURCES_AHEAD_PER_SLOT = 2
+_GONE_AFTER = timedelta(days=1)
 _TAIL_CHARACTERS = 4000
 
 
@@ -167,9 +169,10 @@ class ExecutionRepository:
         return build_id in set((await self._session.execute(next_ones)).scalars())
 
     async def unkept_logs(self, builder: str) -> list[BuildExecution]:
-        """Return this builder's ended executions whose log is not an object yet, oldest first."""
+        """Return ended executions whose log is no object yet, oldest first: this builder's, and those of builders gone."""
+        gone = select(col(Builder.name)).where(col(Builder.seen_at) < func.now() - _GONE_AFTER).scalar_subquery()
         ended = select(BuildExecution).where(
-            col(BuildExecution.builder) == builder,
+            or_(col(BuildExecution.builder) == builder, col(BuildExecution.builder).in_(gone)),
             col(BuildExecution.outcome).is_not(None),
             col(BuildExecution.log_key).is_(None),
         )

@@ -19,7 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports import ClosedRun, RunAddress
 from models.build_payloads import ImageBuildOrder
-from models.errors import OrchestratorUnreachable
+from models.errors import OrchestratorRefused, OrchestratorUnreachable
 
 IMAGE_BUILD = "image-build"  # the workflow's registered name
 BUILDS_QUEUE = "builds"
@@ -27,6 +27,15 @@ _CALL_TIMEOUT = timedelta(seconds=1)
 _LIST_TIMEOUT = timedelta(seconds=5)
 _MOST_LISTED = 500
 _GONE = RPCStatusCode.NOT_FOUND
+# what Temporal says of the call itself: another try would be answered in the same way
+_REFUSED = {
+    RPCStatusCode.INVALID_ARGUMENT,
+    RPCStatusCode.NOT_FOUND,
+    RPCStatusCode.PERMISSION_DENIED,
+    RPCStatusCode.UNAUTHENTICATED,
+    RPCStatusCode.FAILED_PRECONDITION,
+    RPCStatusCode.UNIMPLEMENTED,
+}
 _BUILD_ID = SearchAttributeKey.for_keyword("BuildId")
 _BUILD_STATUS = SearchAttributeKey.for_keyword("BuildStatus")
 _BUILD_STATE = SearchAttributeKey.for_int("BuildState")
@@ -67,7 +76,7 @@ class TemporalRuns:
                 rpc_timeout=_CALL_TIMEOUT,
             )
         except (RPCError, RuntimeError) as error:
-            raise _unreachable(error) from error
+            raise _named(error) from error
 
     async def cancel(self, run: RunAddress) -> bool:
         try:
@@ -75,9 +84,9 @@ class TemporalRuns:
         except RPCError as error:
             if error.status == _GONE:
                 return False
-            raise _unreachable(error) from error
+            raise _named(error) from error
         except RuntimeError as error:
-            raise _unreachable(error) from error
+            raise _named(error) from error
         return True
 
     async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
@@ -89,14 +98,14 @@ class TemporalRuns:
             found = self._client.list_workflows(query, limit=_MOST_LISTED, rpc_timeout=_LIST_TIMEOUT)
             return [run async for execution in found if (run := _closed(execution)) is not None]
         except (RPCError, RuntimeError) as error:
-            raise _unreachable(error) from error
+            raise _named(error) from error
 
     async def ping(self) -> None:
         """Raise OrchestratorUnreachable when Temporal does not answer."""
         try:
             is_healthy = await self._client.service_client.check_health(timeout=_CALL_TIMEOUT)
         except (RPCError, RuntimeError) as error:
-            raise _unreachable(error) from error
+            raise _named(error) from error
         if not is_healthy:
             raise OrchestratorUnreachable("Temporal answers that it is not serving; builds wait until it is.")
 
@@ -122,5 +131,7 @@ def _closed(execution: WorkflowExecution) -> ClosedRun | None:
     return ClosedRun(UUID(build_id), execution.run_id, is_terminated)
 
 
-def _unreachable(error: Exception) -> OrchestratorUnreachable:
+def _named(error: Exception) -> OrchestratorUnreachable | OrchestratorRefused:
+    if isinstance(error, RPCError) and error.status in _REFUSED:
+        return OrchestratorRefused(f"Temporal refuses this build's workflow: {error.message[:300]}")
     return OrchestratorUnreachable(f"Temporal cannot be reached; builds wait until it can. ({type(error).__name__})")

@@ -13,7 +13,7 @@ from activities.relay import Relay
 from models.build_lifecycle import BuildStatus, Wish
 from models.database import Database
 from models.delivery_repository import DeliveryRepository, DirtyKey
-from models.errors import OrchestratorUnreachable
+from models.errors import OrchestratorRefused, OrchestratorUnreachable
 from models.hints import DIRTY, Hints
 from tests.support.eventually import eventually
 from tests.support.fake_runs import FakeRuns
@@ -298,3 +298,19 @@ async def test_an_ended_run_is_not_repaired_at_first_sight(
     await repairs.look()
     await repairs.look()
     assert (await builds.row(build.build_id)).status == BuildStatus.RUNNING
+
+
+async def test_a_build_that_temporal_refuses_holds_up_no_other(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    refused, taken = await builds.order("demo/refused"), await builds.order("demo/taken")
+
+    async def refuse(run: RunAddress) -> None:
+        if run.build_id == refused.build_id:
+            raise OrchestratorRefused("Temporal refuses this build's workflow: no such search attribute")
+
+    runs.before_poke = refuse
+    await deliver_dirty(database, runs)
+    assert [run for _word, run in runs.told] == ["image-build/demo/taken:v1/1"]
+    assert await waiting(builds) == {refused.build_id}
+    assert taken.build_id not in await waiting(builds)

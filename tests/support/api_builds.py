@@ -71,6 +71,7 @@ class ReportingBuilder:
             await BuilderRepository(session).register(
                 BuilderReport(BUILDER, uuid4(), 2, "20.10.24", None, is_limited=False)
             )
+            await executions.close_left_by(BUILDER)
             execution, _is_new = await executions.open_execution(build_id, self._run_ids[build_id], BUILDER)
         self._hint(build_id)
         return Attempt(execution)

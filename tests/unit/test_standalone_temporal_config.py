@@ -17,6 +17,9 @@ def test_a_cancel_reaches_activities_at_once_and_priorities_hold_over_the_whole_
         "matching.numTaskqueueReadPartitions": 1,
         "matching.numTaskqueueWritePartitions": 1,
         "matching.enableFairness": True,
+        "history.transferProcessorMaxPollRPS": 1000,
+        "system.enableActivityEagerExecution": True,
+        "history.workflowIdReuseMinimalInterval": "0s",
     }
 
 
