@@ -169,7 +169,7 @@ class ExecutionRepository:
         return build_id in set((await self._session.execute(next_ones)).scalars())
 
     async def unkept_logs(self, builder: str) -> list[BuildExecution]:
-        """Return ended executions whose log is no object yet, oldest first: this builder's, and those of builders gone."""
+        """Return ended executions whose log is no object yet, oldest first: this builder's, and of builders gone."""
         gone = select(col(Builder.name)).where(col(Builder.seen_at) < func.now() - _GONE_AFTER).scalar_subquery()
         ended = select(BuildExecution).where(
             or_(col(BuildExecution.builder) == builder, col(BuildExecution.builder).in_(gone)),
