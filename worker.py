@@ -47,7 +47,7 @@ _POOL_SIZE = 12
 _BEATS = timedelta(seconds=1)  # how often heartbeats, and the cancels they bring back, travel
 _CACHED_WORKFLOWS = 500
 _LIGHT_ACTIVITIES = 64
-_DOWNLOADS = 32
+_SPARE_PLACES = 100  # beyond the queue: a build that waits for its turn must never lack a place to fetch in
 
 Activities = Sequence[Callable[..., Any]]
 
@@ -75,18 +75,30 @@ async def main(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        parts = await _compose(settings, settings.database_url.get_secret_value(), stack)
-        workers, tasks = await _roles(parts, stack)
+        starting = asyncio.create_task(_start(settings, settings.database_url.get_secret_value(), stack))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():  # what it waits for may stay away; nothing runs yet
+            starting.cancel()
+            await asyncio.wait([starting])
+            return 0
+        workers, tasks = starting.result()
         running = [asyncio.create_task(worker.run()) for worker in workers] + tasks
         settle_objects()
         log.info("worker_started", extra={"roles": settings.roles, "builder": settings.builder_name})
-        await asyncio.wait([*running, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
         log.info("worker_stopping", extra={"drain_seconds": settings.drain_timeout.total_seconds()})
         await asyncio.gather(*(worker.shutdown() for worker in workers))
         for task in tasks:
             task.cancel()
         results = await asyncio.gather(*running, return_exceptions=True)
     return 0 if all(_is_orderly(result) for result in results) else 1
+
+
+async def _start(
+    settings: Settings, database_url: str, stack: AsyncExitStack
+) -> tuple[list[Worker], list[asyncio.Task[None]]]:
+    return await _roles(await _compose(settings, database_url, stack), stack)
 
 
 async def _compose(settings: Settings, database_url: str, stack: AsyncExitStack) -> Parts:
@@ -145,7 +157,7 @@ def _workflow_workers(parts: Parts) -> list[Worker]:
     )
     return [
         _worker(parts, BUILDS_QUEUE, [records.claim_build, records.report_state, records.record_wish], workflows=True),
-        _worker(parts, SOURCE_QUEUE, [sources.fetch_source], at_once=_DOWNLOADS),
+        _worker(parts, SOURCE_QUEUE, [sources.fetch_source], at_once=settings.queue_limit + _SPARE_PLACES),
     ]
 
 

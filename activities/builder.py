@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Self
 from uuid import UUID
@@ -19,7 +19,7 @@ from activities.work_area import WorkArea
 from models.build_payloads import Checkpoint
 from models.builder_repository import BuilderReport, BuilderRepository
 from models.database import Database
-from models.errors import DATABASE_AWAY, DomainError, EngineUnreachable, NoFreeSlot
+from models.errors import DATABASE_AWAY, DomainError, NoFreeSlot
 from models.execution import LEASE, BuildExecution
 from models.execution_repository import ExecutionRepository
 from models.hints import SLOTS, Hints, build_topic
@@ -55,10 +55,13 @@ class Builder:
         self._archive = LogArchive(identity.name, database, store, area)
         self._parts = RunParts(database, hints, engine, store, area, self._shipper, identity, archive_limits)
         self._stack = AsyncExitStack()
-        self._keeper: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._losing: dict[int, asyncio.Task[None]] = {}
+        self._kept_at = 0.0
+        self._report: BuilderReport
 
     async def __aenter__(self) -> Self:
-        report = await self._describe()
+        self._report = report = await self._describe()
         async with self._database.transaction() as session:
             await LogRepository(session).prepare_days()
             await BuilderRepository(session).register(report)
@@ -68,15 +71,17 @@ class Builder:
         await self._sweep_attempt_tags(report)
         await self._stack.enter_async_context(self._shipper)
         await self._stack.enter_async_context(self._archive)
-        self._keeper = asyncio.create_task(self._keep(), name="lease-keeper")
+        self._tasks = [
+            asyncio.create_task(self._keep(), name="lease-keeper"),
+            asyncio.create_task(self._look_at_engine(), name="engine-look"),
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*(run.stop() for run in self._runs.values()), return_exceptions=True)
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
+        for task in (*self._tasks, *self._losing.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._losing.values(), return_exceptions=True)
         await self._stack.aclose()
 
     async def attempt(self, build: Checkpoint, run_id: str, beat: Beat) -> BuildExecution:
@@ -125,37 +130,53 @@ class Builder:
 
     def _forget(self, token: int) -> None:
         self._runs.pop(token, None)
+        self._losing.pop(token, None)
         self._archive.notice()
         self._hints.give(SLOTS)
 
     async def _keep(self) -> None:
-        """Beat, and end what lost its lease: somebody else may be building it by now."""
+        """Beat, and end what lost its lease: somebody else may be building it by now. Nothing else may hold this up."""
         loop = asyncio.get_running_loop()
-        kept_at = loop.time()
+        self._kept_at = loop.time()
         while True:
             await asyncio.sleep(_BEAT.total_seconds())
-            tokens = list(self._runs)
             try:
-                report = await self._describe()
-                async with self._database.transaction() as session:
-                    held = await BuilderRepository(session).beat(report, tokens)
-                kept_at = loop.time()
-            except DATABASE_AWAY:
-                log.warning("builder_beat_failed", extra={"builder": self.identity.name})
-                held = set(tokens) if loop.time() - kept_at < LEASE.total_seconds() else set()
-            for token in set(tokens) - held:
-                run = self._runs.get(token)
-                if run is not None:
-                    log.error("lease_lost", extra={"token": token, "build": str(run.execution.build_id)})
-                    await run.lose()
+                await self._beat(loop.time())
+            except Exception:  # the outermost line of this task: without beats every build here would be lost
+                log.exception("builder_beat_defect", extra={"builder": self.identity.name})
+
+    async def _beat(self, now: float) -> None:
+        tokens = list(self._runs)
+        try:
+            async with self._database.transaction() as session:
+                held = await BuilderRepository(session).beat(self._report, tokens)
+            self._kept_at = now
+        except DATABASE_AWAY:
+            log.warning("builder_beat_failed", extra={"builder": self.identity.name})
+            held = set(tokens) if now - self._kept_at < LEASE.total_seconds() else set()
+        for token in set(tokens) - held:
+            run = self._runs.get(token)
+            if run is not None and token not in self._losing:
+                log.error("lease_lost", extra={"token": token, "build": str(run.execution.build_id)})
+                # in a task of its own: ending work takes seconds, and the others' leases go on
+                self._losing[token] = asyncio.create_task(run.lose(), name=f"lose-{token}")
+
+    async def _look_at_engine(self) -> None:
+        """Keep what the beats say of the engine fresh; it may answer slowly, or not at all."""
+        while True:
+            try:
+                self._report = await self._describe()
+            except Exception:  # the outermost line of this task
+                log.exception("engine_look_defect", extra={"builder": self.identity.name})
+            await asyncio.sleep(_BEAT.total_seconds())
 
     async def _describe(self) -> BuilderReport:
         info: EngineInfo | None = None
         error: str | None = None
         try:
             info = await self._engine.info()
-        except EngineUnreachable as unreachable:
-            error = unreachable.detail
+        except DomainError as failure:
+            error = failure.detail
         return BuilderReport(
             name=self.identity.name,
             incarnation=self.identity.incarnation,

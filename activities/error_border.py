@@ -1,5 +1,6 @@
 """Where our errors become Temporal's, and where a build's ids join every log line below."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -9,9 +10,11 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from models.build_payloads import Checkpoint
-from models.errors import DomainError
+from models.errors import DATABASE_AWAY, DomainError
 
 log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
 
 
 class ErrorBorder(Interceptor):
@@ -23,7 +26,7 @@ class _Border(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: ANN401 - what an activity returns
         with structlog.contextvars.bound_contextvars(**_bound(input)):
             try:
-                return await super().execute_activity(input)
+                return await self._over_outages(input)
             except DomainError as error:
                 details = {
                     "failing_step": getattr(error, "failing_step", None),
@@ -39,6 +42,21 @@ class _Border(ActivityInboundInterceptor):
                     # said in one line above; the SDK would write a traceback for what is no defect
                     category=ApplicationErrorCategory.BENIGN,
                 ) from error
+
+    async def _over_outages(self, call: ExecuteActivityInput) -> Any:  # noqa: ANN401
+        """Wait while Postgres is away, and run again: activities may run twice, and an outage must use up no tries.
+
+        Those without heartbeats are the records, which Temporal tries again without a limit.
+        """
+        while True:
+            try:
+                return await super().execute_activity(call)
+            except DATABASE_AWAY as error:
+                if activity.info().heartbeat_timeout is None:
+                    raise
+                log.warning("activity_waits_for_database", extra={"why": error.detail})
+                activity.heartbeat()
+                await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _bound(call: ExecuteActivityInput) -> dict[str, Any]:

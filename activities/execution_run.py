@@ -20,7 +20,7 @@ from activities.ports import (
     ObjectStore,
 )
 from activities.public_name import INSTANCE_LABEL
-from activities.source_archive import extract_archive, remove_tree
+from activities.source_archive import extract_archive, measure, remove_tree
 from activities.source_tree import ArchiveLimits
 from activities.stoppable import run_stoppable
 from activities.work_area import WorkArea
@@ -33,6 +33,7 @@ from models.errors import (
     DockerBuildFailed,
     DomainError,
     ExecutionLost,
+    HostDiskFailed,
     SourceGone,
     UnknownFailure,
 )
@@ -90,9 +91,8 @@ class ExecutionRun:
         await self._end_work()
 
     async def lose(self) -> None:
-        """End the work because the lease is lost; nothing more is recorded."""
+        """End the work because the lease is lost, or the build has ended otherwise."""
         self._is_lost = True
-        self._parts.shipper.forget(self._token)
         await self._end_work()
 
     async def stop(self) -> None:
@@ -111,10 +111,7 @@ class ExecutionRun:
     async def _run(self) -> None:
         work = await asyncio.to_thread(self._parts.area.folder, f"execution-{self._token}")
         try:
-            end = await self._outcome(work)
-            await self._record(end)
-        except ExecutionLost:
-            log.warning("execution_lost", extra={"token": self._token, "build": str(self._build.build_id)})
+            await self._record(await self._outcome(work))
         finally:
             self._parts.shipper.forget(self._token)
             await asyncio.to_thread(remove_tree, work)
@@ -130,6 +127,11 @@ class ExecutionRun:
             error = failure
         except asyncio.CancelledError:  # of the preparation
             error = BuildCancelled("The build was ended before its first step.")
+        except OSError as failure:
+            log.exception("execution_disk_error", extra={"token": self._token})
+            error = HostDiskFailed(
+                f"The builder host cannot write its files ({failure.strerror}); free some space there."
+            )
         except Exception:  # the outermost line of this task: a defect is recorded, and stays loud in the log
             log.exception("execution_defect", extra={"token": self._token})
             error = UnknownFailure("The build failed by a fault of Slipway itself; the worker's log says more.")
@@ -176,6 +178,7 @@ class ExecutionRun:
         archive = await self._parts.store.path_of(key) if key else None
         if archive is None:
             raise SourceGone(f"The source archive of {inputs.repo} is no longer kept; it is fetched again.")
+        await self._check_source(key, archive)
         tree = work / "source"
         tree.mkdir(mode=0o700)
         await run_stoppable(partial(extract_archive, archive, tree, self._parts.archive_limits))
@@ -197,17 +200,34 @@ class ExecutionRun:
             target=inputs.target,
         )
 
+    async def _check_source(self, key: str, archive: Path) -> None:
+        """Raise SourceGone, after forgetting the kept archive, when it is no longer what was fetched."""
+        _size, sha256 = await asyncio.to_thread(measure, archive)
+        if sha256 != self._build.variables.get("source_sha256"):
+            log.error("kept_source_changed", extra={"key": key, "sha256": sha256})
+            await self._parts.store.delete(key)
+            raise SourceGone("The kept source archive is not what was fetched any more; it is fetched again.")
+
     async def _record(self, end: ExecutionEnd) -> None:
-        """Store the rest of the log, then the end; waits for Postgres as long as the lease may hold."""
-        while not self._is_lost:
+        """Store the rest of the log, then the end; waits for Postgres as long as it takes."""
+        while True:
             with suppress(*DATABASE_AWAY):
-                shipped = await self._parts.shipper.finish(self._token)
-                async with self._parts.database.transaction() as session:
-                    size = await LogRepository(session).size(self._token, self.execution.log_day)
-                    await ExecutionRepository(session).end(
-                        self._token, replace(end, log_bytes=size, log_tail=shipped.tail)
-                    )
+                await self._record_once(end)
                 self._parts.hints.give(build_topic(self._build.build_id))
                 return
             await asyncio.sleep(_RECORD_TRIES_EVERY_SECONDS)
-        raise ExecutionLost("The lease ran out before the end could be recorded.")
+
+    async def _record_once(self, end: ExecutionEnd) -> None:
+        shipped = await self._parts.shipper.finish(self._token)
+        async with self._parts.database.transaction() as session:
+            size = await LogRepository(session).size(self._token, self.execution.log_day)
+            whole = replace(end, log_bytes=size, log_tail=shipped.tail)
+            executions = ExecutionRepository(session)
+            if not self._is_lost:
+                try:
+                    await executions.end(self._token, whole)
+                except ExecutionLost:
+                    log.warning("execution_lost", extra={"token": self._token, "build": str(self._build.build_id)})
+                    self._is_lost = True
+            if self._is_lost:
+                await executions.close_lost(self._token, whole)

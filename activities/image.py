@@ -146,6 +146,6 @@ def _failed(ended: BuildExecution) -> StageOutcome:
         return StageOutcome(message=ended.error or "", back_to=StateCode.FETCH_SOURCE)
     if ended.outcome == "cancelled":
         raise BuildCancelled(ended.error or "The build was cancelled.")
-    if ended.error_code is None:
+    if ended.error_code is None or ended.error_code == BuildCancelled.code:  # its worker stopped: nobody wanted that
         raise ExecutionLost(ended.error or "The attempt's lease ran out; another one takes its place.")
     raise error_named(ended.error_code, ended.error or "", failing_step=ended.failing_step, exit_code=ended.exit_code)

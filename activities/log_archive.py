@@ -11,7 +11,7 @@ from activities.ports import ObjectStore
 from activities.work_area import WorkArea
 from background import Background
 from models.database import Database
-from models.errors import DomainError
+from models.errors import DATABASE_AWAY, DomainError
 from models.execution import BuildExecution
 from models.execution_repository import ExecutionRepository
 from models.log_repository import LogRepository
@@ -56,10 +56,19 @@ class LogArchive(Background):
         while True:
             async with self._database.transaction() as session:
                 ended = await ExecutionRepository(session).unkept_logs(self._builder)
-            for execution in ended:
-                await self._keep(execution)
-            if not ended:
+            kept = [await self._keep_or_tell(execution) for execution in ended]
+            if not any(kept):
                 return
+
+    async def _keep_or_tell(self, execution: BuildExecution) -> bool:
+        try:
+            await self._keep(execution)
+        except DATABASE_AWAY:
+            raise
+        except Exception:  # one log that cannot be kept must not hold up the others
+            log.exception("log_not_archived", extra={"token": execution.token})
+            return False
+        return True
 
     async def _keep(self, execution: BuildExecution) -> None:
         """Write one log as an object. Idempotent: the key names the attempt, whose bytes no longer change."""

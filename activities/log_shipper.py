@@ -31,7 +31,7 @@ class _Shipment:
     execution: BuildExecution
     source: EngineBuild
     shipped: int = 0
-    tail: bytes = b""
+    is_in_doubt: bool = False  # a commit failed, and may have been made all the same
     shown: BuildProgress = field(default_factory=BuildProgress)
     shown_at: float = 0.0
 
@@ -73,7 +73,10 @@ class LogShipper(Background):
             return ShippedLog(0, "")
         while shipment.source.log_size > shipment.shipped:
             await self._ship()
-        return ShippedLog(shipment.shipped, shipment.tail.decode("utf-8", errors="replace"))
+        tail = await asyncio.to_thread(
+            _read_at, shipment.source.log_path, max(0, shipment.shipped - _TAIL_BYTES), _TAIL_BYTES
+        )
+        return ShippedLog(shipment.shipped, tail.decode("utf-8", errors="replace"))
 
     def forget(self, token: int) -> None:
         """Stop shipping a log: it is stored whole, or its execution was lost."""
@@ -91,14 +94,20 @@ class LogShipper(Background):
             except DATABASE_AWAY:
                 log.warning("log_shipping_waits", extra={"logs": len(self._shipments)})
                 await asyncio.sleep(1)
+            except Exception:  # the outermost line of this task: one bad log must not end the others'
+                log.exception("log_shipping_defect", extra={"logs": len(self._shipments)})
+                await asyncio.sleep(1)
 
     async def _ship(self) -> None:
-        """Store what is new of every log in one commit; nothing is lost when the commit fails."""
+        """Store what is new of every log in one commit. After a failed one the rows say how far each log is."""
         async with self._turn:
             now = asyncio.get_running_loop().time()
             due = [shipment for shipment in self._shipments.values() if shipment.has_news(now)]
             if not due:
                 return
+            await self._settle_doubts(due)
+            for shipment in due:
+                shipment.is_in_doubt = True
             read = [await asyncio.to_thread(_read, shipment) for shipment in due]
             progress = [shipment.source.progress for shipment in due]
             async with self._database.transaction() as session:
@@ -118,8 +127,16 @@ class LogShipper(Background):
                         shipment.shown, shipment.shown_at = shown, now
             for shipment, data in zip(due, read, strict=True):
                 shipment.shipped += len(data)
-                shipment.tail = (shipment.tail + data)[-_TAIL_BYTES:]
+                shipment.is_in_doubt = False
             self._hints.give(*(build_topic(shipment.execution.build_id) for shipment in due))
+
+    async def _settle_doubts(self, due: list[_Shipment]) -> None:
+        doubtful = [shipment for shipment in due if shipment.is_in_doubt]
+        if not doubtful:
+            return
+        async with self._database.transaction() as session:
+            for shipment in doubtful:
+                shipment.shipped = await LogRepository(session).size(shipment.token, shipment.execution.log_day)
 
 
 def _read(shipment: _Shipment) -> bytes:

@@ -14,7 +14,7 @@ from activities.ended_runs import EndedRuns
 from activities.ports import BuildRuns
 from models.database import Database
 from models.delivery_repository import DeliveryRepository
-from models.errors import DATABASE_AWAY, OrchestratorUnreachable
+from models.errors import DomainError
 from models.hints import DIRTY, Hints
 from models.idempotency_repository import IdempotencyRepository
 from models.log_repository import LogRepository
@@ -22,7 +22,6 @@ from models.log_repository import LogRepository
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
-_AWAY = (*DATABASE_AWAY, OrchestratorUnreachable)
 _UNCLAIMED_FOR = timedelta(seconds=30)
 _SILENT_FOR = timedelta(minutes=5)
 _KEYS_AT_ONCE = 1000
@@ -60,12 +59,15 @@ class Relay:
             is_away = False
             while True:
                 was_away, is_away = is_away, False
-                for work in (self._deliver_all, self._do_chores):  # the house is kept while Temporal is away, too
+                for work in (self._deliver_all, *self._chores_due()):  # the house is kept while Temporal is away, too
                     try:
                         await work()
-                    except _AWAY as error:
+                    except DomainError as error:
                         if not was_away:
-                            log.warning("delivery_waits", extra={"why": error.detail})
+                            log.warning("relay_waits", extra={"why": error.detail})
+                        is_away = True
+                    except Exception:  # the outermost line of this task: one bad chore must not end the others
+                        log.exception("relay_defect")
                         is_away = True
                 if is_away:
                     await asyncio.sleep(_LOOK_SECONDS)
@@ -75,12 +77,12 @@ class Relay:
         while await deliver_dirty(self._database, self._runs):
             pass
 
-    async def _do_chores(self) -> None:
+    def _chores_due(self) -> list[Callable[[], Awaitable[None]]]:
         now = asyncio.get_running_loop().time()
-        for chore in self.chores:
-            if now >= chore.due_at:
-                chore.due_at = now + chore.every.total_seconds()
-                await chore.do()
+        due = [chore for chore in self.chores if now >= chore.due_at]
+        for chore in due:
+            chore.due_at = now + chore.every.total_seconds()
+        return [chore.do for chore in due]
 
     async def _deliver_unclaimed(self) -> None:
         async with self._database.transaction() as session:

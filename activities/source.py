@@ -1,7 +1,6 @@
 """Resolving a tag and keeping its source: the activities that read GitHub."""
 
 import asyncio
-import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,20 +12,20 @@ from temporalio import activity
 from activities.beats import beating
 from activities.ports import ContainerEngine, ObjectStore, SourceHost
 from activities.public_name import refuse_foreign
-from activities.source_archive import inspect_archive
+from activities.source_archive import inspect_archive, measure
 from activities.source_tree import ArchiveLimits
 from activities.stoppable import run_stoppable
 from activities.work_area import WorkArea
 from models.build_payloads import ArtifactReport, Checkpoint, StageOutcome
 from models.build_repository import BuildRepository
 from models.database import Database
-from models.errors import CommitMismatch, SourceHostUnreachable, SourceRefused
+from models.errors import CommitMismatch, SourceBroken, SourceHostUnreachable, SourceRefused
 from models.execution_repository import ExecutionRepository
 from models.hints import SLOTS, Hints
 
 log = logging.getLogger(__name__)
 
-_BLOCK = 1024 * 1024
+_DOWNLOADS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,7 @@ class SourceActivities:
         self._area = area
         self._download = download
         self._archive = archive
+        self._downloads = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
 
     @activity.defn
     async def fetch_source(self, build: Checkpoint) -> StageOutcome:
@@ -92,13 +92,17 @@ class SourceActivities:
         commit = build.variables["commit_sha"]
         key = f"source/{build.repo}/{commit}.tar.gz"
         kept = await self._store.path_of(key)
+        if kept is not None and not await self._is_sound(kept):
+            await self._store.delete(key)
+            kept = None
         if kept is None:
             folder = await asyncio.to_thread(self._area.folder, f"fetch-{build.build_id}-{activity.info().attempt}")
-            await self._fetch(build.repo, commit, folder / "source.tar.gz", key)
+            async with self._downloads:
+                await self._fetch(build.repo, commit, folder / "source.tar.gz", key)
             kept = await self._store.path_of(key)
         if kept is None:
             raise SourceHostUnreachable("The source was stored and is gone again; it is fetched once more.")
-        size_bytes, sha256 = await asyncio.to_thread(_measure, kept)
+        size_bytes, sha256 = await asyncio.to_thread(measure, kept)
         archive = ArtifactReport(
             state_code=20,
             name="source_archive",
@@ -111,6 +115,15 @@ class SourceActivities:
         return StageOutcome(
             message=f"{size_bytes} bytes", artifacts=(archive,), variables={"source_key": key, "source_sha256": sha256}
         )
+
+    async def _is_sound(self, kept: Path) -> bool:
+        """Judge an archive that an earlier build kept: what lies there may be damaged meanwhile."""
+        try:
+            await run_stoppable(partial(inspect_archive, kept, self._archive))
+        except SourceBroken:
+            log.exception("kept_source_broken", extra={"path": str(kept)})
+            return False
+        return True
 
     async def _wait_for_turn(self, build: Checkpoint) -> None:
         """Return when few enough sources lie ready ahead of the builders."""
@@ -148,16 +161,6 @@ class SourceActivities:
                             " raise SLIPWAY_SOURCE_MAX_BYTES if that is right."
                         )
                     file.write(chunk)
-
-
-def _measure(path: Path) -> tuple[int, str]:
-    digest = hashlib.sha256()
-    size_bytes = 0
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            size_bytes += len(block)
-    return size_bytes, digest.hexdigest()
 
 
 def _remove(path: Path) -> None:

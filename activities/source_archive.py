@@ -5,6 +5,7 @@ of them were judged, so that nothing is ever written through one.
 """
 
 import contextlib
+import hashlib
 import os
 import tarfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from models.errors import SourceRefused
 
 _HEADER_BYTES_PER_ENTRY = 4096  # on average: header, padding, an extended header
 _SLACK_BYTES = 1024 * 1024
+_BLOCK = 1024 * 1024
 _LATEST_MTIME = 2**33 - 1  # what a tar header can hold
 
 
@@ -53,6 +55,17 @@ def extract_archive(path: Path, into: Path, limits: ArchiveLimits, progress: Pro
     except BaseException:
         _empty(into)
         raise
+
+
+def measure(path: Path) -> tuple[int, str]:
+    """Return the file's size in bytes and its sha256, hex. Blocks."""
+    digest = hashlib.sha256()
+    size_bytes = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size_bytes += len(block)
+    return size_bytes, digest.hexdigest()
 
 
 def remove_tree(path: Path) -> None:

@@ -136,7 +136,9 @@ class BuildRepository:
         row, now = await self._lock(build_id)
         if row is None or row.status not in OPEN or row.run_id != run_id:
             return False
-        if is_terminated:
+        if row.cancel_requested_at is not None:
+            await self._cancel(row, now, is_parked=False)
+        elif is_terminated:
             message = "The build's workflow was terminated in Temporal; retry the build to go on from where it stood."
             failure = FailureReport(message=message, code="workflow_terminated", component="temporal")
             await self._fail(row, row.current_state, failure, now)

@@ -189,6 +189,12 @@ class ExecutionLost(DomainError):
     code, status, retryable = "execution_lost", 503, True
 
 
+class HostDiskFailed(DomainError):
+    """The builder host's disk is full or broken."""
+
+    code, status, retryable = "host_disk_failed", 503, True
+
+
 class ImageGone(DomainError):
     """What an earlier state left is no longer there."""
 

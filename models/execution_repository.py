@@ -103,6 +103,22 @@ class ExecutionRepository:
         execution, lives = (await self._session.execute(found)).one()
         return execution, lives
 
+    async def close_lost(self, token: int, end: ExecutionEnd) -> None:
+        """Close an execution whose lease is gone, unless somebody did: its log is complete as far as it was stored."""
+        await self._session.execute(
+            update(BuildExecution)
+            .where(col(BuildExecution.token) == token, col(BuildExecution.outcome).is_(None))
+            .values(
+                outcome="lost",
+                ended_at=func.clock_timestamp(),
+                error="The attempt was ended: its lease was lost, or its build ended otherwise.",
+                log_bytes=end.log_bytes,
+                log_tail=end.log_tail[-_TAIL_CHARACTERS:],
+                log_loss=end.log_loss,
+            )
+            .execution_options(synchronize_session=False)
+        )
+
     async def lock_current(self, build_id: UUID) -> BuildExecution | None:
         """Lock the build's newest execution: the only one whose image may become the build's."""
         newest = select(BuildExecution).where(col(BuildExecution.build_id) == build_id)

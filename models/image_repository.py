@@ -175,6 +175,7 @@ class ImageRepository:
         shown = select(col(DockerImage.build_id)).where(*conditions)
         while (build_id := await self._session.scalar(shown)) is not None:
             locked_build = select(Build).where(col(Build.id) == build_id).with_for_update(key_share=True)
+            locked_build = locked_build.execution_options(populate_existing=True)  # it may have been read before
             build = (await self._session.execute(locked_build)).scalar_one()
             locked_image = select(DockerImage).where(*conditions, col(DockerImage.build_id) == build_id)
             locked_image = locked_image.with_for_update().execution_options(populate_existing=True)

@@ -116,7 +116,8 @@ class LogRepository:
         None when there is no such image, or no such attempt.
         """
         wanted = col(Build.attempt) if attempt is None else attempt
-        return await self._stored(col(DockerImage.id) == image_id, wanted, attempt)
+        shown = select(col(DockerImage.build_id)).where(col(DockerImage.id) == image_id).scalar_subquery()
+        return await self._stored(col(Build.id) == shown, wanted, attempt)
 
     async def of_build(self, build_id: UUID, attempt: int | None = None) -> StoredLog | None:
         wanted = col(Build.attempt) if attempt is None else attempt
@@ -125,7 +126,6 @@ class LogRepository:
     async def _stored(self, whose: object, wanted: object, attempt: int | None) -> StoredLog | None:
         found = (
             select(Build, BuildExecution)
-            .outerjoin(DockerImage, col(DockerImage.build_id) == col(Build.id))
             .outerjoin(
                 BuildExecution,
                 and_(col(BuildExecution.build_id) == col(Build.id), col(BuildExecution.attempt) == wanted),

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
+from temporalio.exceptions import ActivityError, TimeoutType
+from temporalio.exceptions import TimeoutError as TemporalTimeout
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
@@ -12,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
 
 # queues: cheap database work; downloads, which may wait for their turn; heavy builds, one task a slot;
 # the engine's light calls, on any builder host
+_BUILD = 40  # the state to go back to
 BUILDS_QUEUE = "builds"
 SOURCE_QUEUE = "source"
 DOCKER_QUEUE = "docker"
@@ -37,7 +40,18 @@ class Stage:
     retries: RetryPolicy = field(default_factory=lambda: _PATIENT)
 
     async def run(self, build: Checkpoint) -> StageOutcome:
-        """Do the stage's work. Waits, when cancelled, for the proof that the work is dead."""
+        """Do the stage's work. Waits, when cancelled, for the proof that the work is dead.
+
+        When nobody takes the work where the image lies, the answer is to go back and build it elsewhere.
+        """
+        try:
+            return await self._execute(build)
+        except ActivityError as failure:
+            if _is_host_gone(failure):
+                return StageOutcome(message="the host that holds the image is gone; it is built again", back_to=_BUILD)
+            raise
+
+    async def _execute(self, build: Checkpoint) -> StageOutcome:
         queue = build.host_queue if self.follows_image and build.host_queue else self.queue
         outcome: StageOutcome = await workflow.execute_activity(
             self.activity,
@@ -54,3 +68,8 @@ class Stage:
             summary=build.image,
         )
         return outcome
+
+
+def _is_host_gone(failure: ActivityError) -> bool:
+    """Tell whether nobody took the task in time; only stages that follow the image have such a limit."""
+    return isinstance(failure.cause, TemporalTimeout) and failure.cause.type == TimeoutType.SCHEDULE_TO_START

@@ -89,7 +89,7 @@ def test_the_fingerprint_sees_the_whole_workflow() -> None:
     assert seen["image_build.ImageBuild._wait_for_resume"] == ["wait_condition timeout", "go_on"]
     assert seen["build_record.BuildRecord._record"] == ["execute_activity"]
     assert "continue_as_new" in seen["build_record.BuildRecord.go_on"]
-    assert seen["stage.Stage.run"] == ["execute_activity"]
+    assert seen["stage.Stage._execute"] == ["execute_activity"]
 
 
 if __name__ == "__main__":
