@@ -23,7 +23,8 @@ HEADER_PARAMETER = {
     "name": HEADER,
     "in": "header",
     "required": False,
-    "description": "repeats with this key and the same body get the first answer, for 24 hours; another body is 422",
+    "description": "repeats with this key and the same body get the first answer, for 24 hours; another body is 422."
+    " An answer of 422 or 5xx is not kept: the key stays free",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
@@ -47,8 +48,8 @@ class GivenAnswer:
 async def answer_once(request: Request, who: Caller, database: Database, work: Work) -> GivenAnswer:
     """Do `work` in one transaction and keep its answer under the request's key, if it bears one.
 
-    A refusal (a DomainError below 500) undoes the work and is kept like any answer; what is 500 and above undoes all
-    and is raised. Raises IdempotencyKeyReused, RequestInvalid for a key that is none.
+    A refusal undoes the work and is kept like any answer, unless it is 422, or 500 and above: that undoes all, the
+    key's use as well, and is raised. Raises IdempotencyKeyReused, RequestInvalid for a key that is none.
     """
     key = await _key_of(request, who)
     async with database.transaction() as session:
@@ -68,7 +69,9 @@ async def _answer(request: Request, session: Session, work: Work) -> KeptAnswer:
         async with session.begin_nested():
             return await work(session)
     except DomainError as refusal:
-        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # what FastAPI finds invalid never gets here, so no 422 is kept: a mended body may come under the same key
+        is_invalid = refusal.status == HTTPStatus.UNPROCESSABLE_ENTITY
+        if is_invalid or refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         return KeptAnswer(refusal.status, PROBLEM_JSON, error_body(request.scope, refusal))
 

@@ -78,7 +78,8 @@ async def test_an_answer_of_503_is_not_kept(database_url: str, tmp_path: Path) -
 
 
 async def test_a_malformed_body_does_not_use_the_key_up(server: RunningApi) -> None:
-    assert (await server.http.post(PATH, json={"repo": 1}, headers=KEY)).status_code == 422
+    for wrong in ({"repo": 1}, order_of() | {"commit_sha": "no sha"}):
+        assert (await server.http.post(PATH, json=wrong, headers=KEY)).status_code == 422
     assert (await server.http.post(PATH, json=order_of(), headers=KEY)).status_code == 201
 
 
