@@ -14,8 +14,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, exc, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from models.errors import DatabaseBusy, DatabaseUnreachable, NameTaken, PoolExhausted, SchemaUnknown
 from models.tables import all_tables
@@ -44,7 +45,7 @@ class Database:
         """`url` is postgresql://…; a caller that waits longer than `pool_wait` for a connection gets PoolExhausted."""
         self.url = url
         self._engine: AsyncEngine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            _with_driver(url),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=pool_wait.total_seconds(),
@@ -79,12 +80,24 @@ class Database:
             await session.execute(text("SELECT 1"))
 
     async def migrate(self) -> None:
-        """Bring the schema up to date; any number of processes at once. Raises SchemaUnknown."""
+        """Bring the schema up to date, however long it takes; any number of processes at once.
+
+        Raises SchemaUnknown, DatabaseUnreachable, DatabaseBusy.
+        """
+        # a connection of its own: those of the pool end each statement after a while, on both sides
+        unlimited = {"statement_timeout": "0", "lock_timeout": "0", "timezone": "UTC", "application_name": "slipway"}
+        engine = create_async_engine(
+            _with_driver(self.url),
+            poolclass=NullPool,
+            connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": None, "server_settings": unlimited},
+        )
         try:
-            async with self._engine.connect() as connection:
+            async with engine.connect() as connection:
                 await _migrate_under_lock(connection)
         except (exc.SQLAlchemyError, *_AWAY) as error:
             _raise_named(error)
+        finally:
+            await engine.dispose()
 
     @asynccontextmanager
     async def sole_holder(self, name: str) -> AsyncIterator[None]:
@@ -111,8 +124,11 @@ class Database:
         await self._engine.dispose()
 
 
+def _with_driver(url: str) -> URL:
+    return make_url(url).set(drivername="postgresql+asyncpg")
+
+
 async def _migrate_under_lock(connection: AsyncConnection) -> None:
-    await connection.execute(text("SET statement_timeout = 0"))
     await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
     try:
         await connection.commit()
@@ -121,7 +137,6 @@ async def _migrate_under_lock(connection: AsyncConnection) -> None:
     finally:
         await connection.rollback()
         await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
-        await connection.execute(text("RESET statement_timeout"))  # the connection goes back to the pool
         await connection.commit()
 
 

@@ -88,6 +88,12 @@ class SchemaUnknown(DomainError):
     code, status = "schema_unknown", 503
 
 
+class SchemaUnfinished(DomainError):
+    """Bringing the database's schema up to date met a defect of ours; it is tried again."""
+
+    code, status, retryable = "schema_unfinished", 503, True
+
+
 # GitHub
 
 

@@ -9,11 +9,13 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from api.migration import Migration
 from models.database import Database, wait_until_migrated
-from models.errors import DatabaseUnreachable, SchemaUnknown
+from models.errors import DatabaseUnreachable, DomainError, SchemaUnfinished, SchemaUnknown
 from models.tables import all_tables
 from standalone.ports import LOOPBACK, free_port
 from standalone.postgres import EmbeddedPostgres
+from tests.support.eventually import eventually
 
 CONTRACTS_TABLES = {
     *("builds", "build_states", "build_failures", "build_artifacts", "build_variables", "resumable_states"),
@@ -95,6 +97,47 @@ async def test_no_session_is_without_a_limit_after_a_migration(database_url: str
     async with database.transaction() as session:
         assert await session.scalar(text("SHOW statement_timeout")) == "30s"
     await database.close()
+
+
+async def test_a_migration_minds_no_limit_of_statements_and_needs_no_connection_of_the_pool(
+    postgres: EmbeddedPostgres,
+) -> None:
+    url = await postgres.create_database("migrated_without_hurry")
+    admin = await asyncpg.connect(url)
+    await admin.execute("ALTER DATABASE migrated_without_hurry SET statement_timeout = 1")
+    await admin.close()
+    database = Database(url, pool_size=1)
+    async with database.transaction():  # the only one
+        await database.migrate()
+    async with database.transaction() as session:
+        assert await session.scalar(text("SELECT count(*) FROM installation")) == 1
+    await database.close()
+
+
+async def test_the_api_tries_a_failed_migration_again_and_tells_why(postgres: EmbeddedPostgres) -> None:
+    url = await postgres.create_database("migrated_later")
+    admin = await asyncpg.connect(url)
+    await admin.execute("CREATE TABLE installation (other int)")  # in the way: none of ours
+    database = Database(url, pool_size=1)
+    async with Migration(database) as migration:
+        assert await eventually(lambda: reason(migration)) == DatabaseUnreachable.code
+        await eventually(lambda: reason(migration), lambda code: code == SchemaUnfinished.code)
+    await admin.execute("DROP TABLE installation")
+    async with Migration(database) as migration:
+        await eventually(lambda: reason(migration), lambda code: code == "")
+    await admin.execute("UPDATE alembic_version SET version_num = '9999'")
+    async with Migration(database) as migration:
+        await eventually(lambda: reason(migration), lambda code: code == SchemaUnknown.code)
+    await admin.close()
+    await database.close()
+
+
+async def reason(migration: Migration) -> str:
+    try:
+        migration.check()
+    except DomainError as error:
+        return error.code
+    return ""
 
 
 async def test_a_database_that_is_away_is_named_as_such() -> None:
