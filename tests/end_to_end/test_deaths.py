@@ -108,3 +108,32 @@ async def test_temporal_killed_in_mid_build(product: Product) -> None:
     await product.until_log_has(row["id"], "tick-tb-6")  # the engine's work goes on meanwhile
     await product.start("temporal")
     await _check_nothing_is_doubled(product, await product.settled(row["id"]), built_again=False)
+
+
+async def test_postgres_killed_in_mid_build(product: Product) -> None:
+    dockerfile = product.base + "RUN for i in 1 2 3 4 5 6 7 8 9; do echo tick-pb-$i; sleep 1; done\n"
+    commit = product.repository("postgres-build", {"Dockerfile": dockerfile})
+    row = await product.order("postgres-build", commit)
+    await product.until_log_has(row["id"], "tick-pb-2")
+    await product.kill("postgres")
+    await asyncio.to_thread(_wait_for_step_of, "tick-pb", 4)
+    await product.start("postgres")
+    await _check_nothing_is_doubled(product, await product.settled(row["id"]), built_again=False)
+
+
+def _wait_for_step_of(mark: str, seconds: int) -> None:
+    """Let the step go on while its log cannot be stored, for a while that its lease outlasts."""
+    found = subprocess.run(
+        (
+            "timeout",
+            str(seconds),
+            "sh",
+            "-c",
+            "while ps -eo args | grep -v grep | grep -q 'for i in.*'\"$1\"; do sleep 0.2; done",
+            "sh",
+            mark,
+        ),
+        check=False,
+        timeout=30,
+    )
+    assert found.returncode == 124, "the step went on all the time"
