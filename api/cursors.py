@@ -28,5 +28,5 @@ def place_of(cursor: str) -> PageKey:
         if created_at.tzinfo is None or type(image_id) is not int or not 0 <= image_id <= _LARGEST_ID:
             raise ValueError("of another kind")
     except (ValueError, TypeError, binascii.Error) as error:
-        raise RequestInvalid("cursor is not one that a list gave; begin again without it.") from error
+        raise RequestInvalid("cursor is not one that a list gave; begin again without it.", field="cursor") from error
     return PageKey(created_at, image_id)

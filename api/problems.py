@@ -19,6 +19,7 @@ from models.errors import BodyTooLarge, DomainError, RequestInvalid
 PROBLEM_JSON = "application/problem+json"
 _RETRY_AFTER_SECONDS = 2
 _TRANSIENT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_WITHOUT_BODY = {"GET", "HEAD"}
 _MOST_PARTS = 20
 _LONGEST_WORD = 100
 _LONGEST_MESSAGE = 300
@@ -27,7 +28,7 @@ _LONGEST_MESSAGE = 300
 class ProblemPart(BaseModel):
     """What is wrong with one value of the request."""
 
-    loc: list[str | int] = Field(description="where it stands: body, query or path, then names and places")
+    loc: list[str | int] = Field(description="where it stands: body, query or path, then names and places; or request")
     msg: str
 
 
@@ -75,8 +76,16 @@ def problem_body(
 
 
 def error_body(scope: Scope, error: DomainError) -> bytes:
-    errors = [ProblemPart(loc=["request"], msg=error.detail)] if error.status == RequestInvalid.status else None
+    is_invalid = error.status == RequestInvalid.status
+    errors = [ProblemPart(loc=_place_of(scope, error), msg=error.detail)] if is_invalid else None
     return problem_body(scope, error.status, error.code, error.detail, errors)
+
+
+def _place_of(scope: Scope, error: DomainError) -> list[str | int]:
+    field = error.field if isinstance(error, RequestInvalid) else None
+    if field is None:
+        return ["request"]
+    return ["query" if scope["method"] in _WITHOUT_BODY else "body", field]
 
 
 def error_response(scope: Scope, error: DomainError) -> Response:

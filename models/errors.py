@@ -21,6 +21,11 @@ class DomainError(Exception):
 class RequestInvalid(DomainError):
     code, status = "request_invalid", 422
 
+    def __init__(self, detail: str, *, field: str | None = None, retry_after: timedelta | None = None) -> None:
+        """`field` is the name of the value that is wrong, as the caller spells it."""
+        super().__init__(detail, retry_after=retry_after)
+        self.field = field
+
 
 class ImageNotFound(DomainError):
     code, status = "image_not_found", 404

@@ -44,19 +44,25 @@ class ImageOrder:
         check_repo(self.repo)
         check_tag(self.tag)
         if not _COMMIT.fullmatch(self.commit_sha):
-            raise RequestInvalid("commit_sha must be 7 to 40 hexadecimal digits: the commit that the tag names.")
+            raise RequestInvalid(
+                "commit_sha must be 7 to 40 hexadecimal digits: the commit that the tag names.", field="commit_sha"
+            )
         normalise_name(self.image_name)
         check_dockerfile_path(self.dockerfile_path)
         _check_build_args(self.build_args)
         if self.target is not None and not _TARGET.fullmatch(self.target):
-            raise RequestInvalid("target must be the name of a build stage: letters, digits, '.', '_' and '-'.")
+            raise RequestInvalid(
+                "target must be the name of a build stage: letters, digits, '.', '_' and '-'.", field="target"
+            )
         if not _FIRST_PRIORITY <= self.priority <= _LAST_PRIORITY:
-            raise RequestInvalid("priority must be 1 (first) to 5 (last).")
+            raise RequestInvalid("priority must be 1 (first) to 5 (last).", field="priority")
         for name, word in (("third_party_id", self.third_party_id), ("parser_id", self.parser_id)):
             if word is not None and (len(word) > _LONGEST_WORD or _CONTROL.search(word)):
-                raise RequestInvalid(f"{name} may have {_LONGEST_WORD} characters at most, and no control characters.")
+                raise RequestInvalid(
+                    f"{name} may have {_LONGEST_WORD} characters at most, and no control characters.", field=name
+                )
         if self.secrets:
-            raise RequestInvalid(f"There is no such secret: '{_shown(self.secrets[0])}'.")
+            raise RequestInvalid(f"There is no such secret: '{_shown(self.secrets[0])}'.", field="secrets")
 
     @property
     def name_key(self) -> str:
@@ -67,7 +73,9 @@ class ImageOrder:
 def check_repo(repo: str) -> str:
     """Return `repo`; raise RequestInvalid when it is not `owner/name` as GitHub spells it."""
     if not _REPO.fullmatch(repo) or repo.split("/")[1] in {".", ".."}:
-        raise RequestInvalid("repo must be 'owner/name' as GitHub spells it: letters, digits, '-', '_' and '.'.")
+        raise RequestInvalid(
+            "repo must be 'owner/name' as GitHub spells it: letters, digits, '-', '_' and '.'.", field="repo"
+        )
     return repo
 
 
@@ -77,24 +85,29 @@ def check_dockerfile_path(path: str) -> str:
     is_plain = parts and not path.startswith("/") and not path.endswith("/") and ".." not in parts
     if not is_plain or "\\" in path or _CONTROL.search(path) or len(path) > _LONGEST_PATH:
         raise RequestInvalid(
-            "dockerfile_path must be a path inside the repository, such as 'Dockerfile' or 'service/Dockerfile'."
+            "dockerfile_path must be a path inside the repository, such as 'Dockerfile' or 'service/Dockerfile'.",
+            field="dockerfile_path",
         )
     return path
 
 
 def _check_build_args(build_args: dict[str, str]) -> None:
     if len(build_args) > _MOST_BUILD_ARGS:
-        raise RequestInvalid(f"build_args may hold {_MOST_BUILD_ARGS} names at most.")
+        raise RequestInvalid(f"build_args may hold {_MOST_BUILD_ARGS} names at most.", field="build_args")
     for name, value in build_args.items():
         if not _BUILD_ARG_NAME.fullmatch(name):
-            raise RequestInvalid(f"build_args: '{_shown(name)}' is no name of an argument (letters, digits and '_').")
+            raise RequestInvalid(
+                f"build_args: '{_shown(name)}' is no name of an argument (letters, digits and '_').", field="build_args"
+            )
         if len(value) > _LONGEST_BUILD_ARG or "\x00" in value:
             raise RequestInvalid(
-                f"build_args: the value of '{name}' is longer than {_LONGEST_BUILD_ARG} characters or holds a NUL."
+                f"build_args: the value of '{name}' is longer than {_LONGEST_BUILD_ARG} characters or holds a NUL.",
+                field="build_args",
             )
     if sum(len(name) + len(value) for name, value in build_args.items()) > _LONGEST_BUILD_ARGS:
         raise RequestInvalid(
-            f"build_args may hold {_LONGEST_BUILD_ARGS} characters at most, names and values together."
+            f"build_args may hold {_LONGEST_BUILD_ARGS} characters at most, names and values together.",
+            field="build_args",
         )
 
 

@@ -24,7 +24,8 @@ def check_tag(tag: str) -> str:
     """Return `tag`; raise RequestInvalid when it is not of Docker's grammar or longer than 100."""
     if len(tag) > LONGEST_TAG or not _TAG.fullmatch(tag):
         raise RequestInvalid(
-            f"tag must be 1 to {LONGEST_TAG} letters, digits, '_', '.' or '-', and not begin with '.' or '-'."
+            f"tag must be 1 to {LONGEST_TAG} letters, digits, '_', '.' or '-', and not begin with '.' or '-'.",
+            field="tag",
         )
     return tag
 
@@ -41,10 +42,13 @@ def normalise_name(name: str) -> str:
     if not is_valid or _split_domain(short) != (domain, path) or _IMAGE_ID.fullmatch(short):
         raise RequestInvalid(
             "image_name must be an image name as Docker knows it, without tag or digest: lower-case letters and digits,"
-            " parts joined by '.', '_', '-' or '/', such as 'team/app' or 'registry.example.com/team/app'."
+            " parts joined by '.', '_', '-' or '/', such as 'team/app' or 'registry.example.com/team/app'.",
+            field="image_name",
         )
     if short.startswith(RESERVED_PREFIX):
-        raise RequestInvalid(f"image_name must not begin with '{RESERVED_PREFIX}': those names are Slipway's own.")
+        raise RequestInvalid(
+            f"image_name must not begin with '{RESERVED_PREFIX}': those names are Slipway's own.", field="image_name"
+        )
     return short
 
 

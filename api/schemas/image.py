@@ -62,7 +62,7 @@ def _uuid(text: str | None) -> UUID | None:
     try:
         return None if text is None else UUID(text)
     except ValueError as error:
-        raise RequestInvalid("project_id must be the UUID of a project.") from error
+        raise RequestInvalid("project_id must be the UUID of a project.", field="project_id") from error
 
 
 class ProgressAnswer(BaseModel):

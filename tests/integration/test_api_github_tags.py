@@ -80,7 +80,9 @@ async def test_the_list_is_good_without_details(server: RunningApi, sandbox: Run
 
 @pytest.mark.parametrize("repo", ["", "hello", "a/b/c", "../..", "demo/hello?x", "demo/.."])
 async def test_a_malformed_repository_is_422(server: RunningApi, repo: str) -> None:
-    assert (await server.http.get(PATH, params={"repo": repo})).status_code == 422
+    answer = await server.http.get(PATH, params={"repo": repo})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["loc"] == ["query", "repo"]
 
 
 @pytest.mark.parametrize(("limit", "status"), [("0", 422), ("-1", 422), ("x", 422), ("1000", 200), ("100000", 200)])

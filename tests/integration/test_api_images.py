@@ -137,49 +137,56 @@ async def test_a_success_is_built_again_only_when_that_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("change", "place"),
+    "change",
     [
-        ({"repo": "no-slash"}, "request"),
-        ({"repo": "../.."}, "request"),
-        ({"tag": "-v1"}, "request"),
-        ({"tag": "v" * 101}, "request"),
-        ({"tag": "v1;rm -rf /"}, "request"),
-        ({"commit_sha": "12345"}, "request"),
-        ({"commit_sha": "main"}, "request"),
-        ({"image_name": "Upper/Case"}, "request"),
-        ({"image_name": "hello:v1"}, "request"),
-        ({"image_name": "slipway/own"}, "request"),
-        ({"image_name": "docker.io/slipway/own"}, "request"),
-        ({"dockerfile_path": "../Dockerfile"}, "request"),
-        ({"dockerfile_path": "/etc/passwd"}, "request"),
-        ({"build_args": {"A B": "x"}}, "request"),
-        ({"build_args": {"A": "\x00"}}, "request"),
-        ({"build_args": {"A": 1}}, "body"),
-        ({"build_args": ["A=1"]}, "body"),
-        ({"target": "--rm"}, "request"),
-        ({"secrets": ["npm"]}, "request"),
-        ({"secrets": "npm"}, "body"),
-        ({"priority": 0}, "body"),
-        ({"priority": 6}, "body"),
-        ({"priority": "1"}, "body"),
-        ({"force_rebuild": "yes"}, "body"),
-        ({"tag": 1}, "body"),
-        ({"tag": None}, "body"),
-        ({"third_party_id": "x" * 256}, "body"),
-        ({"third_party_id": "line\nbreak"}, "body"),
-        ({"parser_id": "\x00"}, "body"),
-        ({"project_id": "seven"}, "request"),
-        ({"project_id": "7b9d5c36-4ac5-4dcb-8a8a-3a0d1d0b7c11"}, "request"),
+        {"repo": "no-slash"},
+        {"repo": "../.."},
+        {"tag": "-v1"},
+        {"tag": "v" * 101},
+        {"tag": "v1;rm -rf /"},
+        {"commit_sha": "12345"},
+        {"commit_sha": "main"},
+        {"image_name": "Upper/Case"},
+        {"image_name": "hello:v1"},
+        {"image_name": "slipway/own"},
+        {"image_name": "docker.io/slipway/own"},
+        {"dockerfile_path": "../Dockerfile"},
+        {"dockerfile_path": "/etc/passwd"},
+        {"build_args": {"A B": "x"}},
+        {"build_args": {"A": "\x00"}},
+        {"build_args": {"A": 1}},
+        {"build_args": ["A=1"]},
+        {"target": "--rm"},
+        {"secrets": ["npm"]},
+        {"secrets": "npm"},
+        {"priority": 0},
+        {"priority": 6},
+        {"priority": "1"},
+        {"force_rebuild": "yes"},
+        {"tag": 1},
+        {"tag": None},
+        {"third_party_id": "x" * 256},
+        {"third_party_id": "line\nbreak"},
+        {"parser_id": "\x00"},
+        {"project_id": "seven"},
     ],
     ids=str,
 )
-async def test_a_malformed_order_is_refused(bystander: RunningApi, change: dict[str, Any], place: str) -> None:
+async def test_a_malformed_order_is_refused(bystander: RunningApi, change: dict[str, Any]) -> None:
     answer = await bystander.http.post("/api/v1/images", json=order_of() | change)
     problem = answer.json()
     assert answer.status_code == 422, problem
     assert answer.headers["content-type"] == "application/problem+json"
     assert problem["code"] == "request_invalid"
-    assert problem["errors"][0]["loc"][0] == place
+    assert problem["errors"][0]["loc"][:2] == ["body", *change], "the field that is wrong"
+    assert (await bystander.http.get("/api/v1/images")).json() == []
+
+
+async def test_an_order_for_a_project_that_is_not_there_is_refused(bystander: RunningApi) -> None:
+    nowhere = "7b9d5c36-4ac5-4dcb-8a8a-3a0d1d0b7c11"
+    answer = await bystander.http.post("/api/v1/images", json=order_of() | {"project_id": nowhere})
+    assert answer.status_code == 422
+    assert nowhere in answer.json()["errors"][0]["msg"]
     assert (await bystander.http.get("/api/v1/images")).json() == []
 
 
