@@ -24,6 +24,7 @@ class RequestSeen(BaseModel):
     host: str = Field(description="the Host header: tells a redirect's host from the API's")
     path: str
     query: str
+    correlation_id: str | None = Field(description="the X-Correlation-ID that came along")
     has_authorization: bool = Field(description="whether an Authorization header came along; its value is not kept")
 
 
@@ -40,6 +41,7 @@ class RequestLog:
             host=request.headers.get("host", ""),
             path=request.url.path,
             query=request.url.query,
+            correlation_id=request.headers.get("x-correlation-id"),
             has_authorization="authorization" in request.headers,
         )
         self.requests.append(seen)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from activities.adapters import github_answers as answers
@@ -143,7 +144,8 @@ class GitHub:
 
     @asynccontextmanager
     async def _answered(self, url: str, wanted: str, encoding: str | None = None) -> AsyncIterator[httpx.Response]:
-        request = self._http.build_request("GET", url, headers={"Accept-Encoding": encoding} if encoding else None)
+        headers = _correlation() | ({"Accept-Encoding": encoding} if encoding else {})
+        request = self._http.build_request("GET", url, headers=headers)
         try:
             response = await self._http.send(request, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -242,6 +244,12 @@ def _checked(sha: str) -> str:
     if not _SHA.fullmatch(sha):
         raise RequestInvalid(f"{sha!r} is no full commit sha; give its 40 hexadecimal digits.")
     return sha
+
+
+def _correlation() -> dict[str, str]:
+    """What joins a request to the log lines of what set it off, when that is known."""
+    known = structlog.contextvars.get_contextvars().get("correlation_id")
+    return {"X-Correlation-ID": str(known)} if known else {}
 
 
 def _host(url: httpx.URL) -> str:

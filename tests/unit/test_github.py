@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from activities.adapters.github import GitHub
 from models.errors import (
@@ -120,6 +121,15 @@ async def test_only_a_full_sha_names_a_commit(github: GitHub, sha: str) -> None:
         await github.commit("demo/hello", sha)
     with pytest.raises(RequestInvalid):
         await _download(github, "demo/hello", sha)
+
+
+async def test_requests_bear_the_id_of_what_set_them_off(github: GitHub, sandbox: RunningSandbox) -> None:
+    with structlog.contextvars.bound_contextvars(correlation_id="order-7"):
+        await _download(github, "demo/hello", _hello(sandbox, "v1.0.0"))
+    await github.resolve_tag("demo/hello", "v1.0.0")
+    redirected, download, other = sandbox.requests()
+    assert redirected["correlation_id"] == download["correlation_id"] == "order-7"
+    assert other["correlation_id"] is None
 
 
 async def test_a_missing_tag_is_told_from_a_missing_repository(github: GitHub) -> None:
