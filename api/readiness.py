@@ -98,8 +98,7 @@ class Readiness:
 def _engine_of(builder: BuilderView) -> str:
     if builder.engine_error is not None:
         return f"{builder.name}: {builder.engine_error}"
-    limits = "enforced" if builder.is_limited else "not enforced"
-    return f"{builder.name}: Docker {builder.engine_version or 'of unknown version'}, limits: {limits}"
+    return f"{builder.name}: Docker {builder.engine_version or 'of unknown version'}"
 
 
 async def _timed(name: str, ask: Callable[[], Awaitable[str]]) -> Component:
