@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from api.gateway import Gateway
 from api.migration import Migration
@@ -15,6 +15,7 @@ from models.errors import DomainError
 
 _LONGEST_SECONDS = 1.5
 _KEPT_SECONDS = 1.0
+_LIFETIMES_BORNE = 3
 _OK, _FAILING = "ok", "failing"
 
 
@@ -40,7 +41,7 @@ class Readiness:
             if self._kept is None or time.monotonic() > self._kept_until or self._stopping.is_set():
                 self._kept = await self._ask()
                 self._kept_until = time.monotonic() + _KEPT_SECONDS
-            return self._kept
+            return self._kept.model_copy(update={"cache": cache_word(self._kept.timestamp, datetime.now(UTC))})
 
     async def _ask(self) -> ReadinessAnswer:
         components = await asyncio.gather(
@@ -93,6 +94,12 @@ class Readiness:
         if not live:
             raise _Lame("no builder was heard of within 15 s; start a worker with the role builder")
         return live
+
+
+def cache_word(made_at: datetime, now: datetime) -> str:
+    """Say whether a kept answer is as young as it should be: not after a jump of the clock, or a suspended machine."""
+    is_young = timedelta(0) <= now - made_at <= timedelta(seconds=_KEPT_SECONDS * _LIFETIMES_BORNE)
+    return _OK if is_young else _FAILING
 
 
 def _engine_of(builder: BuilderView) -> str:

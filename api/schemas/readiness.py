@@ -26,5 +26,5 @@ class ReadinessAnswer(BaseModel):
     version: str
     instance: str | None = Field(description="who this installation is: the label of all it makes at engines")
     database: str = Field(description="ok or failing")
-    cache: str = Field(description="ok while this answer's cache works")
+    cache: str = Field(description="ok or failing: whether this answer is as young as the clock says it should be")
     components: list[Component]

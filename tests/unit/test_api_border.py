@@ -1,7 +1,7 @@
 """What stands between the world and the handlers, each rule by itself."""
 
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from activities.ports import RepositoryTag
 from api.conditional import is_matched
 from api.cursors import cursor_of, place_of
 from api.github_tags import by_version
+from api.readiness import cache_word
 from api.security import refusal
 from api.version import VERSION
 from models.errors import RequestInvalid
@@ -114,3 +115,9 @@ def test_tags_come_by_version_and_then_by_name() -> None:
 def test_the_api_names_the_release_that_the_package_has() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
+
+
+@pytest.mark.parametrize(("age_seconds", "word"), [(0, "ok"), (1, "ok"), (60, "failing"), (-60, "failing")])
+def test_an_answer_that_is_older_than_it_may_be_says_that_the_cache_fails(age_seconds: int, word: str) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    assert cache_word(now - timedelta(seconds=age_seconds), now) == word
