@@ -132,7 +132,7 @@ class ImageRepository:
             return
         found = select(exists().where(col(Project.id) == order.project_id, col(Project.is_active)))
         if not await self._session.scalar(found):
-            raise RequestInvalid(f"project_id: there is no project {order.project_id}.")
+            raise RequestInvalid(f"project_id: there is no project {order.project_id}.", field="project_id")
 
     async def _new_row(self, order: ImageOrder, build_id: UUID) -> int | None:
         new = postgresql.insert(DockerImage).values(
