@@ -108,6 +108,10 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(default="console", description="log lines for people or machines")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level logged")
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return the values that no log line may show."""
+        return tuple(kept.get_secret_value() for kept in (self.github_token, self.database_url) if kept is not None)
+
     @field_validator("roles", "cors_origins", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:

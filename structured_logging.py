@@ -2,16 +2,32 @@
 
 import logging
 import sys
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import structlog
 
 # chatty at info, and httpx writes whole URLs, which may bear a ticket to a private archive
+_SHORTEST_SECRET = 4  # shorter ones would blot out ordinary words
 _QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "alembic": "WARNING", "uvicorn.access": "WARNING"}
 
 
-def configure(*, log_format: Literal["console", "json"], log_level: str) -> None:
-    """Send every log line of this process to stderr, for people or for machines. A repeat replaces."""
+class _Redacting(structlog.stdlib.ProcessorFormatter):
+    """Writes no secret, in whatever field, message or traceback it stands."""
+
+    def __init__(self, secrets: Iterable[str], **options: Any) -> None:  # noqa: ANN401 - the base's own
+        super().__init__(**options)
+        self._secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, "******")
+        return line
+
+
+def configure(*, log_format: Literal["console", "json"], log_level: str, secrets: Iterable[str] = ()) -> None:
+    """Send every log line of this process to stderr, for people or machines, without `secrets`. A repeat replaces."""
     chain: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -22,8 +38,10 @@ def configure(*, log_format: Literal["console", "json"], log_level: str) -> None
     last: list[structlog.types.Processor] = (
         [_console()] if is_console else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=chain, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+    formatter = _Redacting(
+        secrets,
+        foreign_pre_chain=chain,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)

@@ -112,6 +112,7 @@ async def _compose(settings: Settings, database_url: str, stack: AsyncExitStack)
     source_host = GitHub(settings.github_api_url, token, settings.github_timeout)
     stack.push_async_callback(source_host.aclose)
     store = LocalStore(settings.data_dir / "objects")
+    await store.sweep()
     area = stack.enter_context(WorkArea(settings.data_dir / "work"))
     client = await _connect_patiently()
     return Parts(settings, database, hints, client, source_host, store, area, instance)
@@ -225,7 +226,7 @@ def run() -> int:
     except ValidationError as invalid:
         print(*complaints(invalid), sep="\n", file=sys.stderr)  # noqa: T201
         return 2
-    configure(log_format=settings.log_format, log_level=settings.log_level)
+    configure(log_format=settings.log_format, log_level=settings.log_level, secrets=settings.secrets())
     try:
         return asyncio.run(main(settings))
     except (DatabaseUnreachable, DomainError) as error:

@@ -138,7 +138,7 @@ def run() -> int:
     except ValidationError as invalid:
         print(*complaints(invalid), sep="\n", file=sys.stderr)  # noqa: T201 - likewise
         return 2
-    configure(log_format=settings.log_format, log_level=settings.log_level)
+    configure(log_format=settings.log_format, log_level=settings.log_level, secrets=settings.secrets())
     return asyncio.run(main(settings))
 
 
