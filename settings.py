@@ -5,15 +5,25 @@ Names in the environment are `SLIPWAY_` + the field's name, but for the few that
 names and are read by `temporalio.envconfig`. The table in README.md is checked against this class by a test.
 """
 
+import re
 import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Role = Literal["all", "workflows", "builder", "relay"]
+
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 MEBIBYTE = 1024 * 1024
 _DURATIONS = ("github_timeout", "source_timeout", "build_timeout", "stays_open", "drain_timeout", "log_retention")
@@ -25,7 +35,7 @@ def complaints(invalid: ValidationError) -> list[str]:
     for error in invalid.errors(include_url=False, include_input=False):
         name = "_".join(str(part) for part in error["loc"][:1]).upper()
         known = name in {"DATABASE_URL", "GITHUB_TOKEN", "GITHUB_API_URL", "DOCKER_HOST"} or name.startswith("SLIPWAY_")
-        lines.append(f"{name if known else f'SLIPWAY_{name}'}: {error['msg']}")
+        lines.append(f"{name if known else f'SLIPWAY_{name}'}: {error['msg'].removeprefix('Value error, ')}")
     return lines
 
 
@@ -46,16 +56,18 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DATABASE_URL", "SLIPWAY_DATABASE_URL"),
         description="postgresql://user:password@host:port/database; unset: the embedded Postgres of this host",
     )
-    postgres_port: int = Field(default=54329, description="port of the embedded Postgres")
-    temporal_port: int = Field(default=7233, description="port of the Temporal dev server that standalone starts")
-    temporal_ui_port: int = Field(default=8233, description="port of that server's web UI")
+    postgres_port: Port = Field(default=54329, description="port of the embedded Postgres")
+    temporal_port: Port = Field(default=7233, description="port of the Temporal dev server that standalone starts")
+    temporal_ui_port: Port = Field(default=8233, description="port of that server's web UI")
     temporal_ui_url: str = Field(default="http://127.0.0.1:8233", description="where people open Temporal's web UI")
-    sandbox_port: int = Field(default=8081, description="port of the GitHub look-alike")
+    sandbox_port: Port = Field(default=8081, description="port of the GitHub look-alike")
 
     # the API
     api_host: str = Field(default="127.0.0.1", description="address the API listens on")
-    api_port: int = Field(default=8080, description="port of the API")
-    api_extra_port: int | None = Field(default=8004, description="a second port, for UI clients that use it; 0: none")
+    api_port: Port = Field(default=8080, description="port of the API")
+    api_extra_port: int | None = Field(
+        default=8004, ge=0, le=65535, description="a second port, for UI clients that use it; 0: none"
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="origins whose pages may read answers, separated by commas"
     )
@@ -119,13 +131,34 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator(*_DURATIONS, mode="before")
+    @field_validator(*_DURATIONS, mode="wrap")
     @classmethod
-    def _digits_are_seconds(cls, value: object) -> object:
+    def _digits_are_seconds(cls, value: object, as_iso: ValidatorFunctionWrapHandler) -> timedelta:
         try:
-            return timedelta(seconds=float(value)) if isinstance(value, str) else value
+            seconds = float(value) if isinstance(value, str) else None
         except ValueError:
-            return value  # ISO-8601, such as PT10M
+            seconds = None  # ISO-8601, such as PT10M
+        try:
+            duration: timedelta = timedelta(seconds=seconds) if seconds is not None else as_iso(value)
+        except (ValidationError, OverflowError, ValueError) as error:
+            raise ValueError("a time is a number of seconds, or an ISO-8601 duration such as PT10M") from error
+        if duration <= timedelta(0):
+            raise ValueError("a time must be longer than nothing")
+        return duration
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("the database is Postgres: postgresql://user:password@host:port/database")
+        return value
+
+    @field_validator("github_api_url", mode="after")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/]+\S*", value):
+            raise ValueError("an address such as https://api.github.com is needed")
+        return value
 
     @field_validator("api_extra_port", mode="after")
     @classmethod

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Self
 from uuid import UUID
@@ -82,6 +82,9 @@ class Builder:
         for task in (*self._tasks, *self._losing.values()):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._losing.values(), return_exceptions=True)
+        with suppress(*DATABASE_AWAY):  # then it is not seen any more soon enough
+            async with self._database.transaction() as session:
+                await BuilderRepository(session).leave(self._report)
         await self._stack.aclose()
 
     async def attempt(self, build: Checkpoint, run_id: str, beat: Beat) -> BuildExecution:

@@ -65,9 +65,9 @@ def _layers(api: Api) -> list[Middleware]:
         )
     ]
     return [
+        Middleware(SecurityHeaders),  # also on what Correlation answers for a defect
         Middleware(Correlation),
         Middleware(Measured, metrics=api.metrics),
-        Middleware(SecurityHeaders),
         *(cors if origins else []),
         Middleware(OriginRule),
         Middleware(BodyLimit),

@@ -55,6 +55,15 @@ class BuilderRepository:
         row = row.on_conflict_do_update(index_elements=["name"], set_={**values, "started_at": func.now()})
         await self._session.execute(row)
 
+    async def leave(self, report: BuilderReport) -> None:
+        """Say that the builder has stopped in order, so that nobody counts on it until it comes back."""
+        await self._session.execute(
+            update(Builder)
+            .where(col(Builder.name) == report.name, col(Builder.incarnation) == report.incarnation)
+            .values(seen_at=func.clock_timestamp() - SEEN_WITHIN)
+            .execution_options(synchronize_session=False)
+        )
+
     async def beat(self, report: BuilderReport, tokens: list[int]) -> set[int]:
         """Say that the builder lives and prolong its leases; return the tokens whose lease still holds.
 

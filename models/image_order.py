@@ -13,6 +13,7 @@ _REPO = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}", r
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,40}", re.ASCII)
 _BUILD_ARG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON can spell them, UTF-8 cannot
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FIRST_PRIORITY, _LAST_PRIORITY = 1, 5
 _LONGEST_WORD = 255
@@ -99,9 +100,9 @@ def _check_build_args(build_args: dict[str, str]) -> None:
             raise RequestInvalid(
                 f"build_args: '{_shown(name)}' is no name of an argument (letters, digits and '_').", field="build_args"
             )
-        if len(value) > _LONGEST_BUILD_ARG or "\x00" in value:
+        if len(value) > _LONGEST_BUILD_ARG or "\x00" in value or _LONE_SURROGATE.search(value):
             raise RequestInvalid(
-                f"build_args: the value of '{name}' is longer than {_LONGEST_BUILD_ARG} characters or holds a NUL.",
+                f"build_args: the value of '{name}' is longer than {_LONGEST_BUILD_ARG} characters, or no text.",
                 field="build_args",
             )
     if sum(len(name) + len(value) for name, value in build_args.items()) > _LONGEST_BUILD_ARGS:

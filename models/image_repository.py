@@ -156,7 +156,8 @@ class ImageRepository:
         image, old_build = locked
         is_free = image.build_status == ImageStatus.FAILED
         if not is_free and not (order.force_rebuild and image.build_status == ImageStatus.SUCCESS):
-            hint = "; send force_rebuild to build it again" if image.build_status == ImageStatus.SUCCESS else ""
+            is_done = image.build_status == ImageStatus.SUCCESS
+            hint = "; send force_rebuild to build it again" if is_done else "; wait for its end"
             raise ImageExists(f"{order.name_key}:{order.tag} is image {image.id}, which is {image.build_status}{hint}.")
         await self._close(old_build, "superseded", actor)
         cleared = {"build_error": None, "built_at": None, "image_uri": None, "docker_image_id": None}

@@ -101,8 +101,14 @@ def test_a_build_args_name_is_a_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     "build_args",
-    [{"A": "a\x00b"}, {"A": "x" * 4097}, {f"A{n}": "" for n in range(101)}, {f"A{n}": "x" * 4000 for n in range(17)}],
-    ids=["NUL", "long value", "many", "long together"],
+    [
+        {"A": "\ud800"},
+        {"A": "a\x00b"},
+        {"A": "x" * 4097},
+        {f"A{n}": "" for n in range(101)},
+        {f"A{n}": "x" * 4000 for n in range(17)},
+    ],
+    ids=["half a character", "NUL", "long value", "many", "long together"],
 )
 def test_build_args_are_bounded(build_args: dict[str, str]) -> None:
     with pytest.raises(RequestInvalid, match="build_args"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from settings import Settings
+from settings import Settings, complaints
 
 SECRETS = {"database_url", "github_token"}
 PROGRAM = "import sys; from settings import Settings; sys.stdout.write(Settings().model_dump_json())"
@@ -96,3 +96,27 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(name: str, value: str) -
 
 def test_a_failed_build_waits_a_fortnight_to_be_resumed() -> None:
     assert Settings.model_fields["stays_open"].default == timedelta(days=14)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("SLIPWAY_API_PORT", "99999", "SLIPWAY_API_PORT: "),
+        ("DATABASE_URL", "mysql://user@host/x", "DATABASE_URL: the database is Postgres"),
+        ("GITHUB_API_URL", "not a url", "GITHUB_API_URL: an address such as"),
+        ("SLIPWAY_BUILD_TIMEOUT", "3 parsecs", "SLIPWAY_BUILD_TIMEOUT: a time is a number of seconds"),
+        ("SLIPWAY_BUILD_TIMEOUT", "-1", "SLIPWAY_BUILD_TIMEOUT: a time must be longer"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_says_what_is_wanted(name: str, value: str, says: str) -> None:
+    field = {"DATABASE_URL": "database_url", "GITHUB_API_URL": "github_api_url"}.get(name, name[8:].lower())
+    with pytest.raises(ValidationError) as refusal:
+        Settings.model_validate({field: value})
+    [line] = complaints(refusal.value)
+    assert line.startswith(says)
+    assert value not in line
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("90", 90), ("0.5", 0.5), ("PT10M", 600)])
+def test_a_time_is_seconds_or_an_iso_duration(value: str, seconds: float) -> None:
+    assert Settings.model_validate({"build_timeout": value}).build_timeout == timedelta(seconds=seconds)
