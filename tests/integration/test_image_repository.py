@@ -58,7 +58,9 @@ async def test_of_a_hundred_identical_orders_at_once_one_wins(builds: StoredBuil
     refused = [answer for answer in answers if isinstance(answer, ImageExists)]
     [won] = [answer for answer in answers if isinstance(answer, Ordered)]
     assert len(refused) == 99
-    assert {refusal.detail for refusal in refused} == {f"demo/hello:v1 is image {won.image_id}, which is pending."}
+    assert {refusal.detail for refusal in refused} == {
+        f"demo/hello:v1 is image {won.image_id}, which is pending; wait for its end."
+    }
     for table in ("docker_images", "builds", "dirty_builds"):
         assert await builds.fetch(f"SELECT count(*) AS rows FROM {table}") == [{"rows": 1}]
 
@@ -72,7 +74,7 @@ async def test_every_spelling_of_a_name_is_one_image(builds: StoredBuilds) -> No
 @pytest.mark.parametrize("force_rebuild", [False, True])
 async def test_an_image_that_is_being_built_is_not_ordered_again(builds: StoredBuilds, *, force_rebuild: bool) -> None:
     build = await builds.running("demo/hello")
-    with pytest.raises(ImageExists, match=f"image {build.image_id}, which is building.$"):
+    with pytest.raises(ImageExists, match=f"image {build.image_id}, which is building; wait for its end.$"):
         await builds.order("demo/hello", force_rebuild=force_rebuild)
 
 
