@@ -11,7 +11,7 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class RepositoryTag:
-    """A tag as GitHub lists it. `commit_date`, `author` and `message` are None until the commit's details are known."""
+    """A tag as GitHub lists it; CommitDetails tells more of its commit."""
 
     name: str
     commit_sha: str
