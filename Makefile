@@ -33,7 +33,7 @@ test: engine ## run all tests, on a real Postgres, Temporal and Docker of their 
 	@$(PYTHON) -m pytest
 
 test-unit: packages ## run the tests that need nothing but Python
-	@$(PYTHON) -m pytest tests/unit
+	@$(PYTHON) -m pytest -n 2 tests/unit
 
 test-integration: engine ## run the tests that need a real Postgres, Temporal or Docker
 	@$(PYTHON) -m pytest tests/integration

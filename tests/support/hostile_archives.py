@@ -124,8 +124,8 @@ def many_links_to_one_file(path: Path) -> None:
 
 
 def deep_folders_without_entries(path: Path) -> None:
-    """Two thousand entries that make nearly two hundred thousand folders."""
-    names = ("/".join([TOP, str(number), *"abcdefghijklmnopqrstuvwxyz" * 3, "a", "file"]) for number in range(2500))
+    """Eight hundred entries that make sixty thousand folders."""
+    names = ("/".join([TOP, str(number), *"abcdefghijklmnopqrstuvwxyz" * 3, "a", "file"]) for number in range(800))
     write(path, folder(TOP), *(entry(name) for name in names))
 
 

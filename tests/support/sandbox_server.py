@@ -69,7 +69,7 @@ def running_sandbox(
             token_limit=token_limit,
             download_url=f"http://{download_host}:{port}/codeload" if download_host else None,
         )
-        config = uvicorn.Config(create_app(options), log_level="critical", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(create_app(options), log_level="critical", timeout_graceful_shutdown=0)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
         thread.start()
