@@ -199,6 +199,7 @@ def _worker(
         activities=activities,
         interceptors=[ErrorBorder()],
         max_concurrent_activities=at_once,
+        max_concurrent_local_activities=_POOL_SIZE,  # more records at once would only wait for a connection
         max_cached_workflows=_CACHED_WORKFLOWS,
         max_heartbeat_throttle_interval=_BEATS,
         default_heartbeat_throttle_interval=_BEATS,

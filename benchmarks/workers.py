@@ -13,6 +13,7 @@ from benchmarks.bare_workflow import QUEUE, BareWorkflow, look_at_clock
 
 _CACHED_WORKFLOWS = 500
 _ACTIVITIES_AT_ONCE = 64
+_RECORDS_AT_ONCE = 12
 
 Activities = Sequence[Callable[..., Any]]
 
@@ -31,6 +32,7 @@ async def working(
                 workflows=workflows.get(queue, ()),
                 interceptors=[ErrorBorder()],
                 max_concurrent_activities=_ACTIVITIES_AT_ONCE,
+                max_concurrent_local_activities=_RECORDS_AT_ONCE,
                 max_cached_workflows=_CACHED_WORKFLOWS,
             )
             await running.enter_async_context(worker)

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,18 +15,18 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 
 from activities.adapters.temporal import BUILDS_QUEUE as ADAPTERS_QUEUE
-from activities.adapters.temporal import IMAGE_BUILD, TemporalRuns, connect
+from activities.adapters.temporal import IMAGE_BUILD
 from models.build_lifecycle import BuildStatus, Wish
 from models.errors import BuildCancelled, DockerBuildFailed, OrchestratorUnreachable
 from models.identifiers import new_build_id
 from standalone.postgres import EmbeddedPostgres
 from standalone.temporal_server import TemporalDevServer
-from tests.support.build_trials import RunsWithLimits, Trial, Trials, events_of, running_workers, temporal_server
+from tests.support.build_trials import Trial, Trials, events_of, stored_trials, temporal_server
 from tests.support.eventually import eventually
 from tests.support.fake_build_rows import address
-from tests.support.fake_stages import FakeStages, Gate, fails, goes_back
+from tests.support.fake_stages import Gate, fails, goes_back
 from tests.support.postgres import fresh_database
-from tests.support.stored_build_rows import SECRET, stored_build_rows
+from tests.support.stored_build_rows import SECRET
 from workflows.image_build import STAGES, ImageBuild
 from workflows.stage import BUILDS_QUEUE
 
@@ -46,15 +45,8 @@ async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Te
 
 @pytest_asyncio.fixture(scope="module")
 async def trials(temporal: TemporalDevServer, postgres: EmbeddedPostgres) -> AsyncIterator[Trials]:
-    async with AsyncExitStack() as stack:
-        client = await connect(lazy=False, address=temporal.address)
-        runs = RunsWithLimits(client)
-        history = TemporalRuns(client, stays_open=timedelta(days=14))
-        url = await stack.enter_async_context(fresh_database(postgres))
-        rows = await stack.enter_async_context(stored_build_rows(url, runs, history))
-        stages = FakeStages(rows)
-        await stack.enter_async_context(running_workers(client, rows, stages))
-        yield Trials(client, rows, stages, runs)
+    async with fresh_database(postgres) as url, stored_trials(temporal.address, url) as trials:
+        yield trials
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -96,7 +96,13 @@ async def test_a_killed_supervisor_leaves_no_orphan_and_the_next_one_starts(tmp_
 
 
 async def test_what_outlived_a_killed_supervisor_is_ended_by_the_next_one(tmp_path: Path) -> None:
-    leftover = await asyncio.create_subprocess_exec("sleep", "600", start_new_session=True)
+    # a test run in a shell's background inherits an ignored SIGINT; what a supervisor starts does not stay so
+    waiting = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print('up', flush=True); signal.pause()"
+    leftover = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", waiting, start_new_session=True, stdout=asyncio.subprocess.PIPE
+    )
+    assert leftover.stdout
+    assert await leftover.stdout.readline() == b"up\n"
     identity, another = ProcessIdentity.of(leftover.pid), ProcessIdentity(os.getpid(), "a number used again")
     assert identity
     RunRecord(supervisor=another, programs={"api": identity, "worker": another}).write(tmp_path)

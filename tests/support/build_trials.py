@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.adapters.temporal import TemporalRuns
+from activities.adapters.temporal import TemporalRuns, connect
 from activities.error_border import ErrorBorder
 from activities.ports import RunAddress
 from models.build_lifecycle import BuildStatus, Wish
@@ -24,6 +24,7 @@ from standalone.temporal_server import TemporalDevServer
 from tests.support.build_rows import BuildRows, RowNow
 from tests.support.eventually import eventually
 from tests.support.fake_stages import HOST_QUEUE, Behaviour, FakeStages, Gate
+from tests.support.stored_build_rows import stored_build_rows
 from workflows.image_build import ImageBuild
 from workflows.stage import BUILDS_QUEUE, DOCKER_QUEUE, ENGINE_QUEUE, SOURCE_QUEUE
 
@@ -172,6 +173,19 @@ class Trials:
         trial = Trial(self.client, self.rows, self.stages, await self.rows.order(name))
         await eventually(trial.is_known)
         return trial
+
+
+@asynccontextmanager
+async def stored_trials(temporal_address: str, database_url: str) -> AsyncIterator[Trials]:
+    """Run workers and a relay over rows in this database."""
+    async with AsyncExitStack() as stack:
+        client = await connect(lazy=False, address=temporal_address)
+        runs = RunsWithLimits(client)
+        history = TemporalRuns(client, stays_open=_STAYS_OPEN)
+        rows = await stack.enter_async_context(stored_build_rows(database_url, runs, history))
+        stages = FakeStages(rows)
+        await stack.enter_async_context(running_workers(client, rows, stages))
+        yield Trials(client, rows, stages, runs)
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from models.build_lifecycle import (
     state_to_resume_from,
 )
 from models.build_payloads import Checkpoint, Claim, Claimed, RowView, StateReport, WishReport
-from models.errors import BuildStateConflict
+from models.errors import BuildStateConflict, DatabaseUnreachable
 from models.identifiers import image_workflow_id, new_build_id
 from tests.support.build_rows import RowNow
 
@@ -44,6 +44,7 @@ class _Row:
     host_queue: str | None = None
     runs: list[str] = field(default_factory=list)
     seq: int = 0
+    records_to_fail: int = 0
 
     @property
     def facts(self) -> BuildFacts:
@@ -93,6 +94,10 @@ class FakeBuildRows:
             await self._deliver(run.build_id)
         return is_taken
 
+    def go_away(self, run: RunAddress, records: int) -> None:
+        """Fail the next so many reports of the build, as while Postgres is away."""
+        self._rows[run.build_id].records_to_fail = records
+
     async def close(self, run: RunAddress) -> None:
         self._rows[run.build_id].is_closed = True
         await self._deliver(run.build_id)
@@ -123,6 +128,9 @@ class FakeBuildRows:
     @activity.defn
     async def report_state(self, report: StateReport) -> RowView:
         row = self._rows[report.build_id]
+        if row.records_to_fail > 0:
+            row.records_to_fail -= 1
+            raise DatabaseUnreachable("The database cannot be reached.")
         is_cancel = report.status == BuildStatus.CANCELLED
         never_spoke = is_cancel and report.run_id not in row.runs
         is_current = never_spoke or row.is_current(report.run_id)

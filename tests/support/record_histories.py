@@ -32,10 +32,11 @@ _BROKEN = DockerBuildFailed("Docker build failed: exit code 1.", failing_step="S
 Shapes = dict[str, WorkflowHistory]
 
 
-async def record(trials: Trials) -> Shapes:
+async def record(trials: Trials, rows: FakeBuildRows) -> Shapes:
     """Return a history of each shape that a run can have."""
     recorded = await asyncio.gather(
-        _succeeded(trials), _failed_and_resumed(trials), _went_back(trials), _paused(trials), _cancelled(trials)
+        *(shape(trials) for shape in (_succeeded, _failed_and_resumed, _went_back, _paused, _cancelled)),
+        _waited_for_its_row(trials, rows),
     )
     return {shape: history for shapes in recorded for shape, history in shapes.items()}
 
@@ -89,6 +90,17 @@ async def _paused(trials: Trials) -> Shapes:
     return {"paused": history}
 
 
+async def _waited_for_its_row(trials: Trials, rows: FakeBuildRows) -> Shapes:
+    gate = Gate()
+    build = await trials.begin(fetch_source=gate)
+    await build.goes_through(gate)
+    rows.go_away(build.run, records=3)
+    gate.may_end.set()
+    await build.ends()
+    [history] = await build.histories()
+    return {"waited-for-its-row": history}
+
+
 async def _cancelled(trials: Trials) -> Shapes:
     gate = Gate()
     build = await trials.begin(build_image=gate)
@@ -124,7 +136,7 @@ async def main() -> None:
             rows = FakeBuildRows(runs)
             stages = FakeStages(rows)
             async with running_workers(client, rows, stages):
-                shapes = await record(Trials(client, rows, stages, runs))
+                shapes = await record(Trials(client, rows, stages, runs), rows)
     release = HISTORIES / version
     release.mkdir(parents=True, exist_ok=True)
     for shape, history in shapes.items():

@@ -18,6 +18,7 @@ from workflows.image_build import ImageBuild
 
 RECORDED = sorted(HISTORIES.glob("*/*.json"))
 SHAPES = {"succeeded", "failed", "parked", "resumed", "cancelled", "cancelled-while-parked", "paused", "went-back"}
+SHAPES |= {"waited-for-its-row"}
 MOST_EVENTS = 150
 MOST_PARKED_EVENTS = 6
 

@@ -87,7 +87,7 @@ def test_the_fingerprint_sees_the_whole_workflow() -> None:
     assert seen["image_build.STAGES"][0] == "10 'resolve_tag'"
     assert len(seen["image_build.STAGES"]) == 6
     assert seen["image_build.ImageBuild._wait_for_resume"] == ["wait_condition timeout", "go_on"]
-    assert seen["build_record.BuildRecord._record"] == ["execute_activity"]
+    assert seen["build_record.BuildRecord._record"] == ["execute_local_activity", "execute_activity"]
     assert "continue_as_new" in seen["build_record.BuildRecord.go_on"]
     assert seen["stage.Stage._execute"] == ["execute_activity"]
 
