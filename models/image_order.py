@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from uuid import UUID
 
 from models.errors import RequestInvalid
 from models.image_reference import check_tag, normalise_name
@@ -39,7 +38,7 @@ class ImageOrder:
     priority: int = 3
     third_party_id: str | None = None
     parser_id: str | None = None
-    project_id: UUID | None = None
+    project: str | None = None  # its UUID, slug or name: resolved in the transaction that stores the order
 
     def __post_init__(self) -> None:
         check_repo(self.repo)
@@ -57,7 +56,8 @@ class ImageOrder:
             )
         if not _FIRST_PRIORITY <= self.priority <= _LAST_PRIORITY:
             raise RequestInvalid("priority must be 1 (first) to 5 (last).", field="priority")
-        for name, word in (("third_party_id", self.third_party_id), ("parser_id", self.parser_id)):
+        words = (("third_party_id", self.third_party_id), ("parser_id", self.parser_id), ("project_id", self.project))
+        for name, word in words:
             if word is not None and (len(word) > _LONGEST_WORD or _CONTROL.search(word)):
                 raise RequestInvalid(
                     f"{name} may have {_LONGEST_WORD} characters at most, and no control characters.", field=name

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, exists, func, insert, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, select, text, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -13,13 +13,14 @@ from sqlmodel import col
 from models.build import Build, BuildProgress, BuildState
 from models.build_lifecycle import BuildStatus, ImageStatus
 from models.delivery_repository import DeliveryRepository
-from models.errors import ImageExists, ImageInUse, ImageNotFound, QueueFull, RequestInvalid
+from models.errors import ImageExists, ImageInUse, ImageNotFound, QueueFull
 from models.event_repository import EventRepository
 from models.execution import BuildExecution
 from models.identifiers import image_build_name, image_workflow_id, new_build_id
 from models.image import DockerImage
 from models.image_order import ImageOrder
-from models.project import Product, Project
+from models.project import Product
+from models.project_repository import ProjectRepository
 
 _QUEUE_LOCK = 7_120_733_013  # one key: whoever adds to the queue counts it first
 _ORDER_TRIES = 3
@@ -53,14 +54,15 @@ class ImageRepository:
         self._session = session
         self._events = EventRepository(session)
         self._delivery = DeliveryRepository(session)
+        self._projects = ProjectRepository(session)
 
     async def order(self, order: ImageOrder, *, queue_limit: int, actor: str, correlation_id: str) -> tuple[int, UUID]:
         """Write the image, its new build and the key for delivery; return their ids.
 
         Raises ImageExists (naming the id) while the name:tag is pending, building, or success without force_rebuild;
-        QueueFull; RequestInvalid for an unknown project.
+        QueueFull; RequestInvalid for an unknown or inactive project.
         """
-        await self._check_project(order)
+        project_id = None if order.project is None else await self._projects.active_id(order.project)
         build_id = new_build_id()
         image_id = await self._new_row(order, build_id)
         if image_id is None:
@@ -69,7 +71,8 @@ class ImageRepository:
         generation = await self._next_generation(order)
         await self._session.execute(
             insert(Build).values(
-                _build_columns(order, build_id, image_id, generation, actor=actor, correlation_id=correlation_id)
+                _build_columns(order, build_id, image_id, generation)
+                | {"project_id": project_id, "created_by": actor, "correlation_id": correlation_id}
             )
         )
         await self._session.execute(
@@ -126,13 +129,6 @@ class ImageRepository:
             raise ImageInUse(f"Image {image_id} is used by product '{used_by}'; give that another image first.")
         await self._close(build, "image deleted", actor)
         await self._session.execute(delete(DockerImage).where(col(DockerImage.id) == image_id))
-
-    async def _check_project(self, order: ImageOrder) -> None:
-        if order.project_id is None:
-            return
-        found = select(exists().where(col(Project.id) == order.project_id, col(Project.is_active)))
-        if not await self._session.scalar(found):
-            raise RequestInvalid(f"project_id: there is no project {order.project_id}.", field="project_id")
 
     async def _new_row(self, order: ImageOrder, build_id: UUID) -> int | None:
         new = postgresql.insert(DockerImage).values(
@@ -224,9 +220,7 @@ def _row_columns(order: ImageOrder, build_id: UUID) -> dict[str, Any]:
     }
 
 
-def _build_columns(
-    order: ImageOrder, build_id: UUID, image_id: int, generation: int, *, actor: str, correlation_id: str
-) -> dict[str, Any]:
+def _build_columns(order: ImageOrder, build_id: UUID, image_id: int, generation: int) -> dict[str, Any]:
     name = image_build_name(
         build_id,
         image=order.name_key,
@@ -240,9 +234,6 @@ def _build_columns(
         "kind": "image",
         "third_party_id": order.third_party_id,
         "parser_id": order.parser_id,
-        "project_id": order.project_id,
-        "created_by": actor,
-        "correlation_id": correlation_id,
         "priority": order.priority,
         "image_name": order.name_key,
         "image_tag": order.tag,

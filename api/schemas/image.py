@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.config import JsonDict
 
 from api.schemas.moment import Moment
-from models.errors import RequestInvalid
 from models.image_order import ImageOrder
 from models.image_repository import ImageView
 
@@ -50,19 +49,12 @@ class ImageRequest(BaseModel):
     priority: int | None = Field(default=None, ge=1, le=5, description="1 first, 5 last; 3 by default")
     third_party_id: Word | None = Field(default=None, description="for whom; builders are shared fairly between these")
     parser_id: Word | None = None
-    project_id: str | None = Field(default=None, description="UUID of a project")
+    project_id: Word | None = Field(default=None, description="UUID, slug or name of an active project")
 
     def order(self) -> ImageOrder:
         """Return the checked order; a missing key and an explicit null are alike. Raises RequestInvalid."""
         given = self.model_dump(exclude_none=True, exclude={"secrets", "project_id"})
-        return ImageOrder(**given, secrets=tuple(self.secrets or ()), project_id=_uuid(self.project_id))
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return None if text is None else UUID(text)
-    except ValueError as error:
-        raise RequestInvalid("project_id must be the UUID of a project.", field="project_id") from error
+        return ImageOrder(**given, secrets=tuple(self.secrets or ()), project=self.project_id)
 
 
 class ProgressAnswer(BaseModel):

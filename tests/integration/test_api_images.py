@@ -13,6 +13,8 @@ import pytest_asyncio
 from activities.delivery import deliver_dirty
 from models.database import Database
 from models.event_repository import EventRepository
+from models.image_repository import ImageRepository
+from models.project import Project
 from standalone.postgres import EmbeddedPostgres
 from tests.support.api_builds import FULL_COMMIT, ReportingBuilder, begun, failed, succeeded
 from tests.support.api_server import RunningApi, order_of, running_api
@@ -169,6 +171,10 @@ async def test_a_success_is_built_again_only_when_that_is_asked_for(
         {"third_party_id": "line\nbreak"},
         {"parser_id": "\x00"},
         {"project_id": "seven"},
+        {"project_id": 7},
+        {"project_id": ["seven"]},
+        {"project_id": "\x00"},
+        {"project_id": "x" * 256},
     ],
     ids=str,
 )
@@ -183,11 +189,23 @@ async def test_a_malformed_order_is_refused(bystander: RunningApi, change: dict[
 
 
 async def test_an_order_for_a_project_that_is_not_there_is_refused(bystander: RunningApi) -> None:
-    nowhere = "7b9d5c36-4ac5-4dcb-8a8a-3a0d1d0b7c11"
-    answer = await bystander.http.post("/api/v1/images", json=order_of() | {"project_id": nowhere})
-    assert answer.status_code == 422
-    assert nowhere in answer.json()["errors"][0]["msg"]
+    for nowhere in ("7b9d5c36-4ac5-4dcb-8a8a-3a0d1d0b7c11", "no-such-project"):
+        answer = await bystander.http.post("/api/v1/images", json=order_of() | {"project_id": nowhere})
+        assert answer.status_code == 422
+        assert nowhere in answer.json()["detail"]
+        assert answer.json()["errors"][0]["loc"] == ["body", "project_id"]
     assert (await bystander.http.get("/api/v1/images")).json() == []
+
+
+async def test_an_order_may_name_its_project_by_the_slug(server: RunningApi, database: Database) -> None:
+    project = Project(name="The green one", slug="green")
+    project_id = project.id
+    async with database.transaction() as session:
+        session.add(project)
+    image = await server.order(project_id="green")
+    async with database.transaction() as session:
+        build = (await ImageRepository(session).view(image["id"])).build
+    assert build.project_id == project_id
 
 
 async def test_everything_that_an_order_may_say_is_taken(server: RunningApi) -> None:

@@ -1,14 +1,13 @@
 import asyncio
 import re
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
 from models.build_lifecycle import BuildStatus, ClaimAnswer, ImageStatus, Wish
 from models.database import Database
-from models.errors import ImageExists, ImageInUse, ImageNotFound, QueueFull, RequestInvalid
+from models.errors import ImageExists, ImageInUse, ImageNotFound, QueueFull
 from models.image_repository import ImageRepository, ImageView, PageKey
 from tests.support.stored_build_rows import COMMIT
 from tests.support.stored_builds import IMAGE_ID, Ordered, StoredBuilds
@@ -134,11 +133,6 @@ async def test_a_report_of_a_superseded_build_does_not_show_on_the_image(
     await builds.order("demo/hello")
     await builds.report(first, BuildStatus.CANCELLED, 40, 3)
     assert (await view(database, first.image_id)).image.build_status == ImageStatus.PENDING
-
-
-async def test_an_unknown_project_is_refused(builds: StoredBuilds) -> None:
-    with pytest.raises(RequestInvalid, match="there is no project"):
-        await builds.order(project_id=uuid4())
 
 
 # the queue
