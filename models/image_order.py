@@ -113,4 +113,4 @@ def _check_build_args(build_args: dict[str, str]) -> None:
 
 
 def _shown(text: str) -> str:
-    return _CONTROL.sub("?", text[:50])
+    return _LONE_SURROGATE.sub("?", _CONTROL.sub("?", text[:50]))

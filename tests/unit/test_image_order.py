@@ -131,6 +131,15 @@ def test_a_secret_that_nobody_keeps_is_named_and_refused() -> None:
         order(secrets=("npm\ntoken",))
 
 
+@pytest.mark.parametrize(
+    "change", [{"secrets": ("npm\ud800",)}, {"build_args": {"A\udfff": "x"}}], ids=["secret", "arg"]
+)
+def test_a_refusal_shows_half_a_character_as_a_question_mark(change: dict[str, Any]) -> None:
+    with pytest.raises(RequestInvalid, match=r"'(npm|A)\?'") as refusal:
+        order(**change)
+    assert refusal.value.detail.encode()
+
+
 @pytest.mark.parametrize("priority", [0, 6, -1])
 def test_a_priority_is_one_to_five(priority: int) -> None:
     with pytest.raises(RequestInvalid, match="priority must be"):
