@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
+from api.invalid_values import sentence_about
 from models.errors import BodyTooLarge, DomainError, RequestInvalid
 
 PROBLEM_JSON = "application/problem+json"
@@ -22,14 +23,13 @@ _TRANSIENT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _WITHOUT_BODY = {"GET", "HEAD"}
 _MOST_PARTS = 20
 _LONGEST_WORD = 100
-_LONGEST_MESSAGE = 300
 
 
 class ProblemPart(BaseModel):
     """What is wrong with one value of the request."""
 
     loc: list[str | int] = Field(description="where it stands: body, query or path, then names and places; or request")
-    msg: str
+    msg: str = Field(description="one sentence that names the value and what it must be")
 
 
 _EXAMPLE: JsonDict = {
@@ -132,10 +132,10 @@ def _headers(error: DomainError) -> dict[str, str]:
 def _invalid_response(request: Request, error: RequestValidationError) -> Response:
     found = error.errors()
     # messages only: inputs may hold secrets
-    parts = [ProblemPart(loc=_place(each), msg=_message(each)) for each in found[:_MOST_PARTS]]
-    detail = f"{'.'.join(str(word) for word in parts[0].loc)}: {parts[0].msg}."
+    parts = [ProblemPart(loc=_place(each), msg=sentence_about(each)) for each in found[:_MOST_PARTS]]
+    detail = parts[0].msg
     if len(found) > 1:
-        detail += f" {len(found) - 1} more of such kind stand in errors."
+        detail += f" {len(found)} values are wrong: see errors."
     if _is_body_of_another_kind(request, found):
         detail = "Send the body as a JSON object, with the header Content-Type: application/json."
     status = RequestInvalid.status
@@ -146,12 +146,6 @@ def _invalid_response(request: Request, error: RequestValidationError) -> Respon
 
 def _place(error: Mapping[str, Any]) -> list[str | int]:
     return [word if isinstance(word, int) else str(word)[:_LONGEST_WORD] for word in error["loc"]]
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    if error["type"] == "json_invalid":
-        return f"not JSON at character {error['loc'][-1]}"
-    return str(error["msg"])[:_LONGEST_MESSAGE]
 
 
 def _is_body_of_another_kind(request: Request, errors: Sequence[Mapping[str, Any]]) -> bool:

@@ -15,12 +15,14 @@ from api.parts import Parts
 from api.problems import answers
 from api.routers.images import LARGEST_ID, PREFIX, ImageId
 from api.routing import readable
+from api.schemas.demand import IntegerFrom
 from api.streams import AttemptBegan, Ended, LogEvent, LogPlace, Wrote
 from models import errors
 from models.build_lifecycle import IMAGE_STATUS, BuildStatus
 from models.errors import ImageNotFound, LogNotFound, RequestInvalid
 from models.log_repository import LogRepository, StoredLog
 
+Attempt = Annotated[int, IntegerFrom(1, LARGEST_ID)]
 _PLAIN = "text/plain; charset=utf-8"
 _PING_SECONDS = 15
 _COME_BACK_MILLISECONDS = 1000
@@ -51,7 +53,7 @@ async def read_log(
     request: Request,
     image_id: ImageId,
     api: Parts,
-    attempt: Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="the newest by default")] = None,
+    attempt: Annotated[Attempt | None, Query(description="the newest by default")] = None,
     download: Annotated[bool | None, Query(description="as a file")] = None,
 ) -> Response:
     """Every byte that was written so far, after redaction; of the newest attempt, or the given one."""

@@ -13,6 +13,7 @@ from api.image_reading import read_image
 from api.parts import Asker, Parts
 from api.problems import answers
 from api.routing import readable
+from api.schemas.demand import IntegerFrom
 from api.schemas.github_tag import TagsAnswer
 from api.schemas.image import ImageAnswer, ImageRequest, images_json
 from models import errors
@@ -38,9 +39,10 @@ def image_id_in_path(image_id: Annotated[int, Path(description="of the image")])
 
 ImageId = Annotated[int, Depends(image_id_in_path)]
 Wait = Annotated[
-    int, Query(ge=0, le=300, description="seconds to wait for the build to settle; then 200 with the final row")
+    int, IntegerFrom(0, 300), Query(description="seconds to wait for the build to settle; then 200 with the final row")
 ]
-Limit = Annotated[int, Query(ge=1, le=1000)]
+Limit = Annotated[int, IntegerFrom(1, 1000), Query()]
+LogLines = Annotated[int, IntegerFrom(1, 10_000)]
 StatusFilter = Annotated[
     ImageStatus | None,
     BeforeValidator(lambda value: value or None),  # existing clients send an empty one
@@ -141,7 +143,7 @@ async def list_images(
 async def list_github_tags(
     api: Parts,
     repo: Annotated[str, Query(max_length=200, description="`owner/name`", examples=["demo/hello"])],
-    limit: Annotated[int, Query(ge=1, description="more than 1000 is cut to 1000")] = 100,
+    limit: Annotated[int, IntegerFrom(1), Query(description="more than 1000 is cut to 1000")] = 100,
 ) -> Response:
     """By version, highest first, then by name. Details of a commit are null until they were asked for once."""
     found = await api.github_tags.page(repo, min(limit, MOST_TAGS))
@@ -160,7 +162,7 @@ async def show_image(
     image_id: ImageId,
     api: Parts,
     wait: Wait = 0,
-    log_lines: Annotated[int | None, Query(ge=1, le=10_000, description="only so many last lines")] = None,
+    log_lines: Annotated[LogLines | None, Query(description="only so many last lines")] = None,
 ) -> Response:
     """`build_log` is the newest attempt's log: all of it up to 1 MiB, beyond that the last 1 MiB behind a notice."""
     image = await read_image(image_id, api.given.requests, api.logs, lines=log_lines)

@@ -7,12 +7,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.config import JsonDict
 
+from api.schemas.demand import IntegerFrom
 from api.schemas.moment import Moment
 from models.image_order import ImageOrder
 from models.image_repository import ImageView
 
-_NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
-Word = Annotated[str, Field(max_length=255, pattern=_NO_CONTROL)]
+# the order itself refuses control characters, and says so better than a pattern could
+Word = Annotated[str, Field(max_length=255)]
 
 _EXAMPLE: JsonDict = {
     "repo": "demo/hello",
@@ -46,7 +47,9 @@ class ImageRequest(BaseModel):
     target: str | None = Field(default=None, description="stage of the Dockerfile to build")
     secrets: list[str] | None = Field(default=None, description="names of stored secrets")
     force_rebuild: bool | None = Field(default=None, description="build again what is in success; false by default")
-    priority: int | None = Field(default=None, ge=1, le=5, description="1 first, 5 last; 3 by default")
+    priority: Annotated[int, IntegerFrom(1, 5)] | None = Field(
+        default=None, description="1 first, 5 last; 3 by default"
+    )
     third_party_id: Word | None = Field(default=None, description="for whom; builders are shared fairly between these")
     parser_id: Word | None = None
     project_id: Word | None = Field(default=None, description="UUID, slug or name of an active project")

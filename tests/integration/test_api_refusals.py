@@ -1,0 +1,133 @@
+"""What a request that cannot be taken is told: which value is wrong, and what it must be."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from standalone.postgres import EmbeddedPostgres
+from tests.support.api_server import RunningApi, order_of, running_api
+from tests.support.postgres import fresh_database
+
+IMAGES = "/api/v1/images"
+JSON = {"Content-Type": "application/json"}
+OBJECT_WANTED = "Send the body as a JSON object, with the header Content-Type: application/json."
+
+
+@pytest_asyncio.fixture(scope="module")
+async def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningApi]:
+    async with fresh_database(postgres) as url, running_api(url, tmp_path_factory.mktemp("refusals")) as running:
+        yield running
+
+
+def _check(answer: httpx.Response, loc: list[str | int], sentence: str) -> None:
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "request_invalid")
+    assert problem["detail"] == sentence
+    assert problem["errors"] == [{"loc": loc, "msg": sentence}]
+
+
+@pytest.mark.parametrize(
+    ("change", "inner", "sentence"),
+    [
+        ({"tag": None}, [], "tag must be a string."),
+        ({"repo": 7}, [], "repo must be a string."),
+        ({"priority": 0}, [], "priority must be an integer from 1 to 5."),
+        ({"priority": 6}, [], "priority must be an integer from 1 to 5."),
+        ({"priority": "1"}, [], "priority must be an integer from 1 to 5."),
+        ({"priority": 1.5}, [], "priority must be an integer from 1 to 5."),
+        ({"force_rebuild": "yes"}, [], "force_rebuild must be true or false."),
+        ({"third_party_id": "x" * 256}, [], "third_party_id must have 255 characters at most."),
+        (
+            {"parser_id": "\x00"},
+            [],
+            "parser_id may have 255 characters at most, and no control characters.",
+        ),
+        ({"build_args": ["A=1"]}, [], "build_args must be a JSON object."),
+        ({"build_args": {"A": 1}}, ["A"], "build_args.A must be a string."),
+        ({"build_args": {"A\nB": 1}}, ["A\nB"], "build_args.A?B must be a string."),
+        ({"secrets": "npm"}, [], "secrets must be a list."),
+        ({"secrets": ["npm", 1]}, [1], "secrets[1] must be a string."),
+    ],
+    ids=str,
+)
+async def test_a_wrong_value_is_named_in_a_sentence_that_says_what_it_must_be(
+    server: RunningApi, change: dict[str, Any], inner: list[str | int], sentence: str
+) -> None:
+    answer = await server.http.post(IMAGES, json=order_of() | change)
+    _check(answer, ["body", *change, *inner], sentence)
+
+
+async def test_a_value_that_is_missing_is_named(server: RunningApi) -> None:
+    order = order_of()
+    del order["commit_sha"]
+    sentence = "commit_sha is missing, and must be sent."
+    _check(await server.http.post(IMAGES, json=order), ["body", "commit_sha"], sentence)
+
+
+async def test_several_wrong_values_are_counted_and_each_has_its_sentence(server: RunningApi) -> None:
+    problem = (await server.http.post(IMAGES, json={"repo": 1, "tag": "v1", "image_name": "hello"})).json()
+    assert problem["detail"] == "repo must be a string. 2 values are wrong: see errors."
+    assert [each["msg"] for each in problem["errors"]] == [
+        "repo must be a string.",
+        "commit_sha is missing, and must be sent.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "sentence"),
+    [
+        ("?limit=many", "limit", "limit must be an integer from 1 to 1000."),
+        ("?limit=0", "limit", "limit must be an integer from 1 to 1000."),
+        ("?limit=" + "9" * 5000, "limit", "limit must be an integer from 1 to 1000."),
+        ("?status_filter=done", "status_filter", "status_filter must be 'pending', 'building', 'success' or 'failed'."),
+        ("/github-tags?repo=a/b&limit=0", "limit", "limit must be an integer, 1 or more."),
+        ("/github-tags", "repo", "repo is missing, and must be sent."),
+        ("/github-tags?repo=" + "x" * 201, "repo", "repo must have 200 characters at most."),
+        ("/1?log_lines=0", "log_lines", "log_lines must be an integer from 1 to 10000."),
+        ("/1/log?download=maybe", "download", "download must be true or false."),
+        ("/1/log?attempt=x", "attempt", "attempt must be an integer from 1 to 2147483647."),
+    ],
+)
+async def test_a_wrong_parameter_is_named_likewise(server: RunningApi, path: str, name: str, sentence: str) -> None:
+    _check(await server.http.get(IMAGES + path), ["query", name], sentence)
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "sentence"),
+    [
+        (b'{"repo": ', ["body", 9], "The body must be JSON; it is wrong at character 9."),
+        (b"[]", ["body"], "The body must be a JSON object."),
+        (b'"x"', ["body"], "The body must be a JSON object."),
+        (b"", ["body"], "The body is missing, and must be sent."),
+        (b"\xc3\x28", ["body"], "The body is not JSON in UTF-8."),
+    ],
+)
+async def test_a_body_that_is_no_order_is_told_what_a_body_must_be(
+    server: RunningApi, body: bytes, loc: list[str | int], sentence: str
+) -> None:
+    _check(await server.http.post(IMAGES, content=body, headers=JSON), loc, sentence)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+async def test_a_body_of_another_type_is_told_the_type(server: RunningApi, media_type: str) -> None:
+    answer = await server.http.post(IMAGES, content=b'{"repo": "a/b"}', headers={"Content-Type": media_type})
+    assert (answer.status_code, answer.json()["detail"]) == (422, OBJECT_WANTED)
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        '"project_id": "\\ud800"',
+        '"image_name": "\\ud800"',
+        '"build_args": {"\\ud800": 1}',
+        '"build_args": {"\\ud800": "x"}',
+        '"secrets": ["\\ud800"]',
+    ],
+)
+async def test_what_utf8_cannot_spell_is_refused_like_any_other(server: RunningApi, spelled: str) -> None:
+    body = '{"tag": "v1", "commit_sha": "0123456", "image_name": "x", "repo": "a/b", ' + spelled + "}"
+    answer = await server.http.post(IMAGES, content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
