@@ -21,7 +21,6 @@ _PREDICATES = {
     "string_pattern_mismatch": "must match the pattern {pattern}",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
-    "int_parsing": "must be an integer",
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
     "list_type": "must be a list",

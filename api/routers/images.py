@@ -1,5 +1,6 @@
 """Images: ordering one, which starts a build, and reading them."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -13,7 +14,7 @@ from api.image_reading import read_image
 from api.parts import Asker, Parts
 from api.problems import answers
 from api.routing import readable
-from api.schemas.demand import IntegerFrom
+from api.schemas.demand import IntegerFrom, unmet
 from api.schemas.github_tag import TagsAnswer
 from api.schemas.image import ImageAnswer, ImageRequest, images_json
 from models import errors
@@ -25,12 +26,21 @@ from models.image_repository import ImageRepository, PageKey
 
 PREFIX = "/api/v1/images"
 LARGEST_ID = 2**31 - 1
+_PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,99}")  # one spelling for each: Python also takes 1_0, +1, 01 and " 1"
 _ALWAYS = answers(errors.RequestInvalid, errors.DatabaseUnreachable, errors.PoolExhausted)
 
 router = APIRouter(prefix=PREFIX, tags=["Images"])
 
 
-def image_id_in_path(image_id: Annotated[int, Path(description="of the image")]) -> int:
+def _plain_digits(spelled: str) -> str:
+    if not _PLAIN_NUMBER.fullmatch(spelled):
+        raise unmet("must be a number in plain digits, such as 7")
+    return spelled
+
+
+def image_id_in_path(
+    image_id: Annotated[int, BeforeValidator(_plain_digits), Path(description="of the image, in plain digits")],
+) -> int:
     """Return the id. Raises ImageNotFound for numbers that no id can be."""
     if not 1 <= image_id <= LARGEST_ID:
         raise ImageNotFound(f"There is no image {str(image_id)[:20]}.")

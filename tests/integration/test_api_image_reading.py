@@ -101,8 +101,15 @@ async def test_an_image_that_is_not_there_is_404(bystander: RunningApi, path: st
     assert answer.json()["code"] == "image_not_found"
 
 
-async def test_an_id_that_is_no_number_is_422(bystander: RunningApi) -> None:
-    assert (await bystander.http.get("/api/v1/images/hello")).status_code == 422
+@pytest.mark.parametrize(
+    "spelled", ["hello", "1_0", "+1", "01", "%201", "1%20", "1.0", "0x1", "%D9%A1", "--1", "9" * 5000]
+)
+async def test_an_id_that_is_no_number_in_plain_digits_is_422(bystander: RunningApi, spelled: str) -> None:
+    for path in (f"/api/v1/images/{spelled}", f"/api/v1/images/{spelled}/log"):
+        answer = await bystander.http.get(path)
+        assert answer.status_code == 422
+        assert answer.json()["detail"] == "image_id must be a number in plain digits, such as 7."
+        assert answer.json()["errors"][0]["loc"] == ["path", "image_id"]
 
 
 async def test_who_waits_gets_the_final_row_as_soon_as_it_is_there(
