@@ -4,7 +4,7 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 from starlette.responses import Response
 
 from api.cursors import cursor_of, place_of
@@ -26,6 +26,7 @@ from models.image_repository import ImageRepository, PageKey
 
 PREFIX = "/api/v1/images"
 LARGEST_ID = 2**31 - 1
+LONGEST_WAIT_SECONDS = 300
 _PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,99}")  # one spelling for each: Python also takes 1_0, +1, 01 and " 1"
 _ALWAYS = answers(errors.RequestInvalid, errors.DatabaseUnreachable, errors.PoolExhausted)
 
@@ -49,7 +50,13 @@ def image_id_in_path(
 
 ImageId = Annotated[int, Depends(image_id_in_path)]
 Wait = Annotated[
-    int, IntegerFrom(0, 300), Query(description="seconds to wait for the build to settle; then 200 with the final row")
+    int,
+    IntegerFrom(0),
+    AfterValidator(lambda seconds: min(seconds, LONGEST_WAIT_SECONDS)),
+    Query(
+        description="seconds to wait for the build to settle; then 200 with the final row."
+        f" More than {LONGEST_WAIT_SECONDS} is cut to {LONGEST_WAIT_SECONDS}"
+    ),
 ]
 Limit = Annotated[int, IntegerFrom(1, 1000), Query()]
 LogLines = Annotated[int, IntegerFrom(1, 10_000)]

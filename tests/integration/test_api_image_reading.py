@@ -139,8 +139,22 @@ async def test_waiting_without_an_end_gets_the_ordinary_answer(server: RunningAp
     assert (await server.image(answer.json()["id"], wait=1))["build_status"] == "pending"
 
 
-async def test_nobody_may_wait_for_longer_than_five_minutes(bystander: RunningApi) -> None:
-    assert (await bystander.http.post("/api/v1/images?wait=301", json=order_of())).status_code == 422
+@pytest.mark.parametrize("seconds", ["-1", "long", "1.5", ""])
+async def test_an_odd_wait_is_refused(bystander: RunningApi, seconds: str) -> None:
+    for answer in (
+        await bystander.http.post(f"/api/v1/images?wait={seconds}", json=order_of()),
+        await bystander.http.get(f"/api/v1/images/1?wait={seconds}"),
+    ):
+        assert (answer.status_code, answer.json()["detail"]) == (422, "wait must be an integer, 0 or more.")
+
+
+async def test_who_asks_to_wait_for_longer_than_five_minutes_is_not_refused(
+    server: RunningApi, builder: ReportingBuilder
+) -> None:
+    image = await succeeded(server, builder)
+    assert (await server.image(image["id"], wait=600))["build_status"] == "success"
+    answer = await server.http.post("/api/v1/images?wait=600", json=order_of("other", repo="no-slash"))
+    assert answer.json()["errors"][0]["loc"] == ["body", "repo"], "nothing is wrong with the wait"
 
 
 async def test_a_stopping_process_lets_those_who_wait_go(server: RunningApi) -> None:

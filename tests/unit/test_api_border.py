@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from starlette.datastructures import Headers
 
 from activities.ports import RepositoryTag
@@ -12,6 +13,7 @@ from api.conditional import is_matched
 from api.cursors import cursor_of, place_of
 from api.github_tags import by_version
 from api.readiness import cache_word
+from api.routers.images import Wait
 from api.security import refusal
 from api.version import VERSION
 from models.errors import RequestInvalid
@@ -121,3 +123,8 @@ def test_the_api_names_the_release_that_the_package_has() -> None:
 def test_an_answer_that_is_older_than_it_may_be_says_that_the_cache_fails(age_seconds: int, word: str) -> None:
     now = datetime(2026, 1, 2, tzinfo=UTC)
     assert cache_word(now - timedelta(seconds=age_seconds), now) == word
+
+
+@pytest.mark.parametrize(("wanted", "given"), [("0", 0), ("300", 300), ("301", 300), ("600", 300), ("9" * 30, 300)])
+def test_nobody_waits_for_longer_than_five_minutes(wanted: str, given: int) -> None:
+    assert TypeAdapter[int](Wait).validate_python(wanted) == given
