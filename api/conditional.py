@@ -1,4 +1,4 @@
-"""ETags on JSON answers, so that who polls gets 304 while nothing has changed."""
+"""ETags, so that who polls gets 304 while nothing has changed; JSON answers all bear one."""
 
 import hashlib
 from http import HTTPStatus
@@ -6,6 +6,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+ASK_AGAIN = "no-cache"  # may be kept, must be asked about each time
 _READS = {"GET", "HEAD"}
 
 
@@ -19,7 +20,7 @@ class Conditional:
         if scope["type"] != "http" or scope["method"] not in _READS:
             await self._app(scope, receive, send)
             return
-        wanted = Headers(scope=scope).get("if-none-match")
+        asked = Headers(scope=scope)
         start: Message | None = None
         body = bytearray()
 
@@ -32,7 +33,7 @@ class Conditional:
             else:
                 body.extend(message.get("body", b""))
                 if not message.get("more_body", False):
-                    await _send_whole(start, bytes(body), wanted, send)
+                    await _send_whole(start, bytes(body), asked, send)
 
         await self._app(scope, receive, send_when_whole)
 
@@ -42,18 +43,24 @@ def _is_json(start: Message) -> bool:
     return start["status"] == HTTPStatus.OK and content_type.partition(";")[0] == "application/json"
 
 
-async def _send_whole(start: Message, body: bytes, wanted: str | None, send: Send) -> None:
+async def _send_whole(start: Message, body: bytes, asked: Headers, send: Send) -> None:
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = MutableHeaders(raw=list(start["headers"]))
     headers["ETag"] = tag
-    headers["Cache-Control"] = "no-cache"  # may be kept, must be asked about each time
+    headers["Cache-Control"] = ASK_AGAIN
     status = start["status"]
-    if wanted is not None and is_matched(wanted, tag):
+    if is_known(asked, tag):
         status, body = HTTPStatus.NOT_MODIFIED, b""
         del headers["content-length"]
         del headers["content-type"]
     await send({**start, "status": status, "headers": headers.raw})
     await send({"type": "http.response.body", "body": body})
+
+
+def is_known(asked: Headers, tag: str) -> bool:
+    """Say whether who asked has the answer with this ETag already."""
+    seen = asked.get("if-none-match")
+    return seen is not None and is_matched(seen, tag)
 
 
 def is_matched(if_none_match: str, tag: str) -> bool:

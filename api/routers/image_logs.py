@@ -5,12 +5,14 @@ import re
 from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response, StreamingResponse
 
+from api.conditional import ASK_AGAIN, is_known
 from api.parts import Parts
 from api.problems import answers
 from api.routers.images import LARGEST_ID, PREFIX, ImageId
@@ -47,7 +49,11 @@ router = APIRouter(prefix=PREFIX, tags=["Images"])
     "/{image_id}/log",
     response_class=Response,
     summary="Read a whole log",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_ANSWERS},
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        304: {"description": "Nothing was added since the ETag that `If-None-Match` bears"},
+        **_ANSWERS,
+    },
 )
 async def read_log(
     request: Request,
@@ -59,7 +65,10 @@ async def read_log(
     """Every byte that was written so far, after redaction; of the newest attempt, or the given one."""
     log = await _stored(api, image_id, attempt)
     size = await api.logs.size(log)
-    headers = {"Content-Length": str(size)}
+    headers = {"ETag": _tag(log, size), "Cache-Control": ASK_AGAIN}
+    if is_known(request.headers, headers["ETag"]):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    headers["Content-Length"] = str(size)
     if download:
         headers["Content-Disposition"] = f'attachment; filename="image-{image_id}-attempt-{log.attempt}.log"'
     if request.method == "HEAD":
@@ -90,6 +99,11 @@ async def stream_log(
         ping=_PING_SECONDS,
         headers={"Cache-Control": "no-store"},
     )
+
+
+def _tag(log: StoredLog, size_bytes: int) -> str:
+    """Name these very bytes: an attempt's log is only added to, and each attempt of a build has a log of its own."""
+    return f'"{log.build_id.hex}-{log.attempt}-{size_bytes}"'
 
 
 async def _stored(api: Parts, image_id: int, attempt: int | None) -> StoredLog:

@@ -138,6 +138,36 @@ async def test_every_attempt_has_a_log_that_can_be_downloaded(server: RunningApi
     assert (await server.http.get(f"/api/v1/images/{image_id}/log", params={"attempt": 0})).status_code == 422
 
 
+async def test_a_log_to_which_nothing_was_added_is_304(server: RunningApi, builder: ReportingBuilder) -> None:
+    image_id, checkpoint, attempt = await _building(server, builder)
+    path, tags = f"/api/v1/images/{image_id}/log", list[str]()
+
+    async def look() -> str:
+        """Return the log's ETag, and see that it answers 304 to itself alone."""
+        tag = (await server.http.get(path)).headers["etag"]
+        for method in ("GET", "HEAD"):
+            same = await server.http.request(method, path, headers={"If-None-Match": tag})
+            assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+            for old in tags:
+                assert (await server.http.request(method, path, headers={"If-None-Match": old})).status_code == 200
+        return tag
+
+    tags.append(await look())
+    await builder.write(attempt, b"one\n")
+    tags.append(await look())
+    await builder.write(attempt, b"two\n")
+    tags.append(await look())
+    second = await builder.attempt(checkpoint.build_id)
+    await builder.write(second, b"one\ntwo\n")  # as long as the first attempt's
+    tags.append(await look())
+    first = await server.http.get(path, params={"attempt": 1}, headers={"If-None-Match": tags[2]})
+    assert first.status_code == 304
+    await builder.end(second, "succeeded")
+    await builder.succeed(checkpoint)
+    newest = tags.pop()
+    assert await look() == newest, "the end adds nothing"
+
+
 async def test_a_log_whose_rows_were_dropped_is_read_from_its_object(
     server: RunningApi, builder: ReportingBuilder, tmp_path: Path
 ) -> None:
