@@ -43,13 +43,21 @@ def create_app(given: ApiParts) -> FastAPI:
         responses=EVERY_ANSWER,
         swagger_ui_parameters={"validatorUrl": None, "tryItOutEnabled": True},
     )
+    _answer_head(app)
     app.state.api = api
     for router in _ROUTERS:
         app.include_router(router)
-    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    routes = [route for source in (app, *_ROUTERS) for route in source.routes if isinstance(route, APIRoute)]
     install_problem_handlers(app, routes)
     describe(app)
     return app
+
+
+def _answer_head(app: FastAPI) -> None:
+    """Let what reads only answer HEAD, too: FastAPI registers GET alone; our own routes see to it by `readable`."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.methods == {"GET"}:
+            route.methods.add("HEAD")
 
 
 def _layers(api: Api) -> list[Middleware]:

@@ -142,6 +142,16 @@ async def test_the_documentation_needs_nobody_elses_files(server: RunningApi) ->
         assert (await server.http.get(address)).is_success
 
 
+async def test_whatever_can_be_read_answers_head_with_the_same_headers(server: RunningApi) -> None:
+    described = (await server.http.get("/openapi.json")).json()["paths"]
+    plain = [path for path, methods in described.items() if "get" in methods and "{" not in path]
+    for path in [*plain, "/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs/swagger-ui.css"]:
+        read, head = await server.http.get(path), await server.http.head(path)
+        assert (head.status_code, head.content) == (read.status_code, b""), path
+        assert head.headers["content-type"] == read.headers["content-type"]
+    assert (await server.http.put("/docs")).headers["allow"] == "GET, HEAD"
+
+
 async def test_the_description_shows_each_path_once_with_its_errors(server: RunningApi) -> None:
     schema = (await server.http.get("/openapi.json")).json()
     assert not [path for path in schema["paths"] if path != "/" and path.endswith("/")]
