@@ -39,7 +39,9 @@ def complaints(invalid: ValidationError) -> list[str]:
     return lines
 
 
-class Settings(BaseSettings):
+class DataPlace(BaseSettings):
+    """Where this host keeps its things: one setting by itself, which is known while others are wrong."""
+
     model_config = SettingsConfigDict(
         env_prefix="SLIPWAY_",
         env_file=".env",
@@ -49,8 +51,11 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    # where things lie
     data_dir: Path = Field(default=Path(".slipway"), description="what this host keeps: database, sources, sandbox")
+
+
+class Settings(DataPlace):
+    # where things lie
     database_url: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("DATABASE_URL", "SLIPWAY_DATABASE_URL"),

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pydantic import ValidationError
 from rich.console import Console
 
-from settings import Settings, complaints
+from settings import DataPlace, Settings, complaints
 from standalone.base_image import REPOSITORY, TAG, ensure_base_image
 from standalone.demo import Story, demo
 from standalone.engine import ensure_engine_at, stop_engine
 from standalone.engine_cgroup import StepLimits
 from standalone.engine_place import EnginePlace
 from standalone.errors import CannotStart
-from standalone.lifecycle import down, show_urls, status, up
+from standalone.lifecycle import down, is_running, show_urls, status, up
 from standalone.ports import LOOPBACK
 from standalone.postgres import DATABASE, ROLE, binary, password
 from standalone.progress import EventLines, Reporter
@@ -33,8 +33,9 @@ def main(words: list[str]) -> int:
     screen = Console(highlight=False, soft_wrap=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an `up` that is told to end ends what it has started
     try:
-        settings = Settings()
-        return _COMMANDS[arguments.command](settings, screen, arguments)
+        if arguments.command in _ENDINGS:
+            return _ENDINGS[arguments.command](screen)
+        return _COMMANDS[arguments.command](_settings(), screen, arguments)
     except CannotStart as refusal:
         screen.print(str(refusal), style="red", markup=False)
         return 1
@@ -44,6 +45,13 @@ def main(words: list[str]) -> int:
         return _USAGE
     except KeyboardInterrupt:
         return 130
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except UnicodeDecodeError as error:
+        raise CannotStart(".env is not text in UTF-8; write it anew, as .env.example shows") from error
 
 
 def _up(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
@@ -80,22 +88,24 @@ def _ensure_engine(settings: Settings, screen: Console) -> None:
     screen.print(f"  engine     answers at {settings.engine_url}, and has {REPOSITORY}:{TAG}")
 
 
-def _engine_down(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
+def _engine_down(screen: Console) -> int:
     outcome = stop_engine(EnginePlace())
     screen.print(_ENGINE_OUTCOMES[outcome])
     return 0
 
 
-def _down(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
-    asyncio.run(down(standalone_stack(settings, os.environ), screen))
+def _down(screen: Console) -> int:
+    try:
+        place = DataPlace()
+    except UnicodeDecodeError:
+        place = DataPlace(_env_file=None)  # nothing in that file can be read: the environment's, or the usual folder
+    asyncio.run(down(place.data_dir.resolve(), screen))
     return 0
 
 
 def _status(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
-    stack = standalone_stack(settings, os.environ)
-    is_up = asyncio.run(status(stack, screen))
-    show_urls(stack, screen)
-    return 0 if is_up else _NOT_UP
+    is_ready = asyncio.run(status(standalone_stack(settings, os.environ), screen))
+    return 0 if is_ready else _NOT_UP
 
 
 def _run(settings: Settings, screen: Console, arguments: argparse.Namespace) -> int:
@@ -113,6 +123,10 @@ def _run(settings: Settings, screen: Console, arguments: argparse.Namespace) -> 
 
 
 def _psql(settings: Settings, screen: Console, _: argparse.Namespace) -> int:
+    if settings.database_url is not None:
+        raise CannotStart("the database is yours, as DATABASE_URL says; open it with a psql of your own")
+    if not is_running("postgres", settings.data_dir):
+        raise CannotStart("the embedded database does not run; start it with `make up`")
     psql = str(binary("psql"))
     where = ("-h", LOOPBACK, "-p", str(settings.postgres_port), "-U", ROLE, "-d", DATABASE)
     secret = {"PGPASSWORD": password(settings.data_dir)}  # not an argument, which every user of this host could read
@@ -138,14 +152,14 @@ _ENGINE_OUTCOMES = {
     "not ours": "The Docker engine here was not started by Slipway; it is left alone.",
     "none": "No Docker engine of Slipway's runs.",
 }
+# what runs can be ended whatever the settings have become meanwhile
+_ENDINGS = {"down": _down, "engine-down": _engine_down}
 _COMMANDS = {
     "up": _up,
-    "down": _down,
     "status": _status,
     "run": _run,
     "demo": _demo,
     "engine": _engine,
-    "engine-down": _engine_down,
     "logs": _logs,
     "psql": _psql,
 }

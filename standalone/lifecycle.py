@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 from rich.console import Console
@@ -57,11 +58,11 @@ async def up(stack: Stack, screen: Console) -> None:
         raise
 
 
-async def down(stack: Stack, screen: Console) -> None:
-    """Stop the stack in its order, or what a killed supervisor left. The Docker engine stays."""
-    record = RunRecord.read(stack.data_dir)
+async def down(data_dir: Path, screen: Console) -> None:
+    """Stop the stack of this folder in its order, or what a killed supervisor left. The Docker engine stays."""
+    record = RunRecord.read(data_dir)
     if not record or not record.supervisor.is_alive():
-        await _clear_up(stack, screen)
+        await _clear_up(data_dir, screen)
         return
     os.kill(record.supervisor.pid, signal.SIGTERM)
     for name, process in reversed(record.programs.items()):
@@ -69,14 +70,14 @@ async def down(stack: Stack, screen: Console) -> None:
         await until_gone(process, _STOPPED_WITHIN)
         screen.print(f"  {name:<10} stopped  {time.monotonic() - began:6.1f} s")
     await end(record.supervisor, signal.SIGTERM, _STOPPED_WITHIN)
-    screen.print("Slipway is down; its data is kept in", str(stack.data_dir), soft_wrap=True)
+    screen.print("Slipway is down; its data is kept in", str(data_dir), soft_wrap=True)
 
 
 async def status(stack: Stack, screen: Console) -> bool:
-    """Print what runs; True when the stack is up and ready."""
+    """Print what runs, and where; True when the stack is up and ready."""
     record = RunRecord.read(stack.data_dir)
     if not record or not record.supervisor.is_alive():
-        screen.print("Slipway is down.")
+        screen.print("Slipway is down; start it with `make up`.")
         return False
     for member in stack.members:
         process = record.programs.get(member.name)
@@ -84,7 +85,15 @@ async def status(stack: Stack, screen: Console) -> bool:
         screen.print(f"  {member.name:<10} {runs}")
     missing = await _missing(stack)
     screen.print("ready" if not missing else f"not ready: {missing}", soft_wrap=True)
+    show_urls(stack, screen)
     return not missing
+
+
+def is_running(program: str, data_dir: Path) -> bool:
+    """Say whether a program of this folder's stack runs, ready or not."""
+    record = RunRecord.read(data_dir)
+    process = record.programs.get(program) if record and record.supervisor.is_alive() else None
+    return process is not None and process.is_alive()
 
 
 def show_urls(stack: Stack, screen: Console) -> None:
@@ -175,11 +184,11 @@ def _is_lame(component: dict[str, object]) -> bool:
     return component["status"] not in {"ok", "healthy", "up"}
 
 
-async def _clear_up(stack: Stack, screen: Console) -> None:
-    with lock(stack.data_dir / LOCK) as is_ours:
+async def _clear_up(data_dir: Path, screen: Console) -> None:
+    with lock(data_dir / LOCK) as is_ours:
         if not is_ours:
             raise CannotStart("a supervisor is just starting; try again in a moment")
-        left = await end_leftovers(stack.data_dir)
+        left = await end_leftovers(data_dir)
     screen.print(f"Slipway was not up; ended what was left: {', '.join(left)}." if left else "Slipway is not up.")
 
 

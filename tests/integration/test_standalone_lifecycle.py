@@ -92,7 +92,9 @@ async def test_up_returns_when_all_is_ready_and_down_leaves_only_the_data(clone:
     await database.execute("CREATE TABLE things AS SELECT 7 AS id")
     await database.close()
 
-    assert (await clone.run("status"))[0] == 0
+    code, output = await clone.run("status")
+    assert code == 0
+    assert f"http://127.0.0.1:{clone.ports['API']}/docs" in output
     code, output = await clone.run("up")
     assert code == 0
     assert "up already" in output
@@ -107,6 +109,28 @@ async def test_up_returns_when_all_is_ready_and_down_leaves_only_the_data(clone:
     database = await asyncpg.connect(database_url(clone.data_dir, clone.ports["POSTGRES"]))
     assert await database.fetchval("SELECT id FROM things") == 7
     await database.close()
+
+
+async def test_what_runs_is_stopped_whatever_the_settings_have_become(clone: Clone) -> None:
+    settings = clone.folder / ".env"
+    for spoilt in (b"SLIPWAY_BUILDER_SLOTS=many\n", b"\xff\xfe\x00SLIPWAY"):
+        assert (await clone.run("up"))[0] == 0
+        settings.write_bytes(spoilt)
+        code, output = await clone.run("up")
+        assert code != 0
+        assert "SLIPWAY_BUILDER_SLOTS" in output or ".env is not text" in output
+        code, output = await clone.run("down")
+        assert (code, clone.taken()) == (0, []), output
+        assert "Slipway is down" in output
+        settings.unlink()
+
+
+@pytest.mark.parametrize("command", ["status", "psql"])
+async def test_while_all_is_down_one_line_says_so_and_what_to_run(clone: Clone, command: str) -> None:
+    code, output = await clone.run(command)
+    assert code != 0
+    assert len(output.splitlines()) == 1
+    assert "make up" in output
 
 
 async def test_up_after_a_killed_supervisor_is_an_ordinary_start(clone: Clone) -> None:
