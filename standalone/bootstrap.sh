@@ -5,6 +5,7 @@ set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
+uv=uv==0.13.9
 installed=.venv/requirements.installed # a copy of the lock file that .venv was made from
 export UV_PYTHON_DOWNLOADS=never UV_NO_MANAGED_PYTHON=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
@@ -53,10 +54,10 @@ ensure_venv_module() {
 
 ensure_uv() {
   .slipway/uv/bin/uv --version >/dev/null 2>&1 && return
-  say "installing uv"
+  say "installing $uv"
   "$python" -m venv --clear .slipway/uv
-  .slipway/uv/bin/python -m pip install --quiet uv >"$log" 2>&1 ||
-    refuse "pip could not install uv; its last lines:" "$(tail -n 5 "$log")"
+  .slipway/uv/bin/python -m pip install --quiet "$uv" >"$log" 2>&1 ||
+    refuse "pip could not install $uv; its last lines:" "$(tail -n 5 "$log")"
 }
 
 ensure_packages() {
