@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -28,6 +28,7 @@ Session = AsyncSession  # what a transaction gives, for those who hand it on
 _CONNECT_SECONDS = 3.0
 _HOLD_WAIT_SECONDS = 20.0  # a killed process' connection is gone sooner
 _STATEMENT_MILLISECONDS = 30_000
+_FAREWELL_SECONDS = 0.5  # for each connection, one after the other
 _RETRY_AFTER = timedelta(seconds=2)
 # any number that nobody else uses; one key for all that migrates
 _MIGRATION_LOCK = 7_120_733_012
@@ -36,6 +37,14 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 _BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.QueryCanceledError)
 _REFUSED = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError)
+
+
+class _Connection(asyncpg.Connection):
+    """One that may be left while Postgres hangs: by itself it would wait for the answer to its farewell for ever."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as the driver spells it
+        with suppress(TimeoutError):  # then it was cut off
+            await super().close(timeout=_FAREWELL_SECONDS if timeout is None else timeout)
 
 
 class Database:
@@ -51,6 +60,7 @@ class Database:
             pool_timeout=pool_wait.total_seconds(),
             pool_pre_ping=True,
             connect_args={
+                "connection_class": _Connection,
                 "timeout": _CONNECT_SECONDS,
                 "command_timeout": _STATEMENT_MILLISECONDS / 1000 + 5,
                 "server_settings": {
@@ -89,7 +99,12 @@ class Database:
         engine = create_async_engine(
             _with_driver(self.url),
             poolclass=NullPool,
-            connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": None, "server_settings": unlimited},
+            connect_args={
+                "connection_class": _Connection,
+                "timeout": _CONNECT_SECONDS,
+                "command_timeout": None,
+                "server_settings": unlimited,
+            },
         )
         try:
             async with engine.connect() as connection:
