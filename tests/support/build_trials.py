@@ -12,7 +12,7 @@ from uuid import uuid4
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.adapters.temporal import TemporalRuns, connect
@@ -189,21 +189,26 @@ async def stored_trials(temporal_address: str, database_url: str) -> AsyncIterat
 
 
 @asynccontextmanager
-async def running_workers(client: Client, rows: BuildRows, stages: FakeStages) -> AsyncIterator[None]:
+async def running_workers(
+    client: Client, rows: BuildRows, stages: FakeStages, *interceptors: Interceptor
+) -> AsyncIterator[None]:
+    """Run a worker for each queue; `interceptors` see what the workflow asks Temporal for."""
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_worker(client, BUILDS_QUEUE, rows.record_activities, workflows=[ImageBuild]))
+        await stack.enter_async_context(
+            _worker(client, BUILDS_QUEUE, rows.record_activities, *interceptors, workflows=[ImageBuild])
+        )
         for queue in (SOURCE_QUEUE, DOCKER_QUEUE, ENGINE_QUEUE, HOST_QUEUE):
             await stack.enter_async_context(_worker(client, queue, stages.activities))
         yield
 
 
-def _worker(client: Client, queue: str, activities: Any, *, workflows: Any = ()) -> Worker:
+def _worker(client: Client, queue: str, activities: Any, *interceptors: Interceptor, workflows: Any = ()) -> Worker:
     return Worker(
         client,
         task_queue=queue,
         workflows=workflows,
         activities=activities,
-        interceptors=[ErrorBorder()],
+        interceptors=[ErrorBorder(), *interceptors],
         max_cached_workflows=500,
         max_heartbeat_throttle_interval=_BEATS,
         default_heartbeat_throttle_interval=_BEATS,
