@@ -1,0 +1,115 @@
+"""What becomes of a build when its attempt at a builder ends without an image."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from models.build_lifecycle import BuildStatus, StateCode
+from models.database import Database
+from models.errors import BuildCancelled, ExecutionLost
+from models.hints import Hints
+from tests.support.builder_hosts import KEY, Hosts
+from tests.support.eventually import eventually
+from tests.support.memory_engine import IMAGE_ID
+from tests.support.stored_builds import StoredBuilds
+
+
+@pytest_asyncio.fixture
+async def hosts(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Hosts]:
+    async with Hints(database_url) as hints:
+        yield Hosts(database, hints, tmp_path)
+
+
+# an attempt that nobody wanted to end
+
+
+async def test_an_attempt_that_ends_with_its_worker_is_tried_again_and_not_cancelled(
+    hosts: Hosts, builds: StoredBuilds
+) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-2") as staying:
+        async with hosts.running("host-1") as stopping:
+            own = await stopping.watch(build)
+            engines_work = await stopping.engine.next_build()
+            watching = await staying.watch(build)
+        for watcher in (own, watching):
+            with pytest.raises(ExecutionLost) as lost:
+                await watcher
+            assert lost.value.retryable
+        assert engines_work.is_cancelled
+        assert (await builds.row(build.build_id)).status == BuildStatus.RUNNING
+        again = await staying.watch(build)
+        (await staying.engine.next_build()).succeed()
+        assert (await again).variables == {"image_id": IMAGE_ID, "builder": "host-2"}
+    assert await outcomes(builds) == ["lost", "succeeded"]
+
+
+async def test_an_attempt_whose_lease_runs_out_is_tried_again_and_its_work_ends(
+    hosts: Hosts, builds: StoredBuilds
+) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-1") as silent, hosts.running("host-2") as staying:
+        own = await silent.watch(build)
+        engines_work = await silent.engine.next_build()
+        watching = await staying.watch(build)
+        await builds.fetch("UPDATE build_executions SET lease_until = clock_timestamp() RETURNING token")
+        for watcher in (own, watching):
+            with pytest.raises(ExecutionLost):
+                await watcher
+        again = await staying.watch(build)
+        (await staying.engine.next_build()).succeed()
+        assert (await again).variables["builder"] == "host-2"
+
+        async def is_over() -> bool:
+            return engines_work.is_cancelled
+
+        await eventually(is_over)
+    assert await outcomes(builds) == ["lost", "succeeded"]
+
+
+async def test_an_attempt_that_ends_by_a_wanted_cancel_cancels_the_build_for_all_who_watch(
+    hosts: Hosts, builds: StoredBuilds
+) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-1") as host, hosts.running("host-2") as other:
+        own = await host.watch(build)
+        await host.engine.next_build()
+        watching = await other.watch(build)
+        assert await host.builder.cancel(build.build_id)
+        for watcher in (own, watching):
+            with pytest.raises(BuildCancelled):
+                await watcher
+    assert await outcomes(builds) == ["cancelled"]
+
+
+# a source that is not there any more, or not the same
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+async def test_a_kept_source_that_is_damaged_sends_the_build_back_to_fetch_it_again(
+    hosts: Hosts, builds: StoredBuilds, damage: str
+) -> None:
+    build = await hosts.fetched(builds)
+    kept = await hosts.store.path_of(KEY)
+    assert kept is not None
+    if damage == "missing":
+        kept.unlink()
+    else:
+        kept.write_bytes(kept.read_bytes() + b"\0")
+    async with hosts.running("host-1") as host:
+        outcome = await asyncio.wait_for(await host.watch(build), 30)
+        assert (outcome.back_to, outcome.variables) == (StateCode.FETCH_SOURCE, {})
+        assert await hosts.store.path_of(KEY) is None  # or the next fetch would find it, and believe it
+        assert host.engine.builds == []
+        await hosts.keep_source()
+        building = await host.watch(build)
+        (await host.engine.next_build()).succeed()
+        assert (await building).variables["image_id"] == IMAGE_ID
+    assert await outcomes(builds) == ["failed", "succeeded"]
+
+
+async def outcomes(builds: StoredBuilds) -> list[str]:
+    return [row["outcome"] for row in await builds.fetch("SELECT outcome FROM build_executions ORDER BY token")]
