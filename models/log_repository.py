@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, select, text
+from sqlalchemy import and_, func, select, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.build import Build
 from models.build_lifecycle import OPEN
+from models.errors import DatabaseBusy
 from models.execution import BuildExecution, LogChunk
 from models.image import DockerImage
 from models.log_chunk import LARGEST_CHUNK, LogBytes, squeeze, unsqueeze
@@ -65,18 +67,22 @@ class LogRepository:
         return dropped
 
     async def add(self, token: int, day: date, log_bytes: LogBytes) -> None:
-        """Store bytes that follow what is stored; a repeat of the same bytes at the same offset is refused."""
+        """Store bytes that follow what is stored.
+
+        Raises DatabaseBusy when bytes lie at that offset already: a commit that was given up was made after all.
+        """
         for start in range(0, len(log_bytes.data), LARGEST_CHUNK):
             piece = log_bytes.data[start : start + LARGEST_CHUNK]
-            await self._session.execute(
-                insert(LogChunk).values(
-                    execution=token,
-                    day=day,
-                    from_byte=log_bytes.offset + start,
-                    size_bytes=len(piece),
-                    data=squeeze(piece),
-                )
+            chunk = postgresql.insert(LogChunk).values(
+                execution=token,
+                day=day,
+                from_byte=log_bytes.offset + start,
+                size_bytes=len(piece),
+                data=squeeze(piece),
             )
+            added = await self._session.execute(chunk.on_conflict_do_nothing().returning(col(LogChunk.from_byte)))
+            if added.first() is None:
+                raise DatabaseBusy("These bytes of the log are stored already; look how far it is, and go on there.")
 
     async def size(self, token: int, day: date) -> int:
         """Return how many bytes are stored of an attempt's log."""

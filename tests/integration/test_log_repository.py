@@ -4,11 +4,11 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from models.build_lifecycle import BuildStatus
 from models.builder_repository import BuilderReport, BuilderRepository
 from models.database import Database
+from models.errors import DatabaseBusy
 from models.execution import BuildExecution
 from models.execution_repository import ExecutionEnd, ExecutionRepository
 from models.log_chunk import LARGEST_CHUNK, LogBytes
@@ -113,7 +113,7 @@ async def test_bytes_of_any_kind_pass_whole(builds: StoredBuilds, logs: Logs, da
 async def test_bytes_are_stored_once(builds: StoredBuilds, logs: Logs) -> None:
     execution = await logs.begin(await builds.running(at=40))
     await logs.add(execution, 0, b"once\n")
-    with pytest.raises(IntegrityError):
+    with pytest.raises(DatabaseBusy):
         await logs.add(execution, 0, b"twice\n")
     assert (await logs.read(execution, 0)).data == b"once\n"
 

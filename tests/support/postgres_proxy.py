@@ -1,0 +1,99 @@
+"""A way to Postgres that breaks at a commit, so that the client cannot know whether it was made."""
+
+import asyncio
+from contextlib import suppress
+from enum import StrEnum
+from typing import Self
+from urllib.parse import urlsplit
+
+from standalone.ports import LOOPBACK
+
+_CHUNK = 65536
+_COMMIT = b"COMMIT;"
+
+
+class Fate(StrEnum):
+    """What becomes of a commit whose answer the client never gets."""
+
+    NOT_MADE = "not made"
+    MADE = "made"
+    MADE_LATE = "made late"  # when the test says so: the server was slower than the client's patience
+
+
+class PostgresProxy:
+    """Use as `async with PostgresProxy(url) as proxy`, and connect to `proxy.url`."""
+
+    def __init__(self, url: str) -> None:
+        self._server_url = url
+        self._fate: Fate | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.has_broken = asyncio.Event()
+        self.may_commit = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        port = self._listener.sockets[0].getsockname()[1]
+        return self._server_url.replace(f":{urlsplit(self._server_url).port}/", f":{port}/")
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._serve, LOOPBACK, 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def break_next_commit(self, fate: Fate) -> None:
+        self._fate = fate
+
+    async def _serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        serving = asyncio.create_task(self._connect(from_client, to_client))
+        self._tasks.add(serving)
+        serving.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        port = urlsplit(self._server_url).port
+        from_server, to_server = await asyncio.open_connection(LOOPBACK, port)
+        answers = asyncio.create_task(_pass_on(from_server, to_client))
+        try:
+            while data := await from_client.read(_CHUNK):
+                if self._fate is not None and _COMMIT in data:
+                    fate, self._fate = self._fate, None
+                    answers.cancel()
+                    await asyncio.wait([answers])
+                    await self._break(fate, data, from_server, to_server, to_client)
+                    return
+                to_server.write(data)
+        finally:
+            answers.cancel()
+            with suppress(asyncio.CancelledError, ConnectionError):
+                await answers
+            to_client.close()
+            to_server.close()
+
+    async def _break(
+        self,
+        fate: Fate,
+        commit: bytes,
+        from_server: asyncio.StreamReader,
+        to_server: asyncio.StreamWriter,
+        to_client: asyncio.StreamWriter,
+    ) -> None:
+        if fate == Fate.MADE_LATE:
+            to_client.close()
+            self.has_broken.set()
+            await self.may_commit.wait()
+        if fate != Fate.NOT_MADE:
+            to_server.write(commit)
+            await from_server.read(_CHUNK)  # the answer: it is made
+        to_client.close()
+        self.has_broken.set()
+
+
+async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await source.read(_CHUNK):
+            sink.write(data)
+        sink.close()
