@@ -54,9 +54,9 @@ class Hosts:
         self.store = LocalStore(folder / "objects")
 
     @asynccontextmanager
-    async def running(self, name: str) -> AsyncIterator[Host]:
-        """Run a builder host with two slots until the block ends, which stops it in order."""
-        identity = BuilderIdentity(name, 2, "an-instance", timedelta(hours=1))
+    async def running(self, name: str, *, slots: int = 2) -> AsyncIterator[Host]:
+        """Run a builder host until the block ends, which stops it in order."""
+        identity = BuilderIdentity(name, slots, "an-instance", timedelta(hours=1))
         engine = MemoryEngine()
         with WorkArea(self._folder / name) as area:
             builder = Builder(

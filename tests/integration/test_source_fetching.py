@@ -1,0 +1,155 @@
+"""Sources on their way into the store: who is fetched when, and what is kept of it."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from operator import eq
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from temporalio.testing import ActivityEnvironment
+
+from activities.source import DownloadLimits, SourceActivities
+from activities.work_area import WorkArea
+from models.build_payloads import Checkpoint, StageOutcome
+from models.database import Database
+from models.hints import Hints, Watch
+from tests.support.builder_hosts import ARCHIVE_LIMITS, Hosts
+from tests.support.eventually import eventually
+from tests.support.fake_source_host import FakeSourceHost
+from tests.support.hostile_archives import BROKEN
+from tests.support.stored_builds import Ordered, StoredBuilds, checkpoint
+
+DOWNLOADS_AT_ONCE = 8
+PATIENCE_SECONDS = 30
+
+
+class WatchWithoutAClock(Watch):
+    async def wait(self, at_most_seconds: float = 1.0) -> None:
+        await super().wait(PATIENCE_SECONDS * 2)
+
+
+class HintsWithoutAClock(Hints):
+    """Only a hint wakes who waits, so that a test sees whether one was given."""
+
+    @asynccontextmanager
+    async def watching(self, topic: str) -> AsyncIterator[Watch]:
+        watch = WatchWithoutAClock()
+        self._watches[topic].add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches[topic].discard(watch)
+
+
+@dataclass(frozen=True)
+class Fetching:
+    """The activity, hosts that build what it fetched, and builds that need their sources."""
+
+    builds: StoredBuilds
+    hosts: Hosts
+    source_host: FakeSourceHost
+    sources: SourceActivities
+
+    async def waiting(self, number: int) -> list[Checkpoint]:
+        """Return builds that have reached state 20, each with a commit of its own, the oldest first."""
+        return [resolved(await self.builds.running(at=20)) for _build in range(number)]
+
+    def fetch(self, build: Checkpoint) -> "asyncio.Task[StageOutcome]":
+        return asyncio.create_task(ActivityEnvironment().run(self.sources.fetch_source, build))
+
+
+@pytest_asyncio.fixture
+async def fetching(
+    database: Database, database_url: str, builds: StoredBuilds, tmp_path: Path
+) -> AsyncIterator[Fetching]:
+    hints = HintsWithoutAClock(database_url)
+    hosts = Hosts(database, hints, tmp_path)
+    source_host = FakeSourceHost(tmp_path)
+    with WorkArea(tmp_path / "work") as area:
+        sources = SourceActivities(
+            database,
+            hints,
+            source_host,
+            hosts.store,
+            area,
+            download=DownloadLimits(largest_bytes=1024**2, longest=timedelta(minutes=1)),
+            archive=ARCHIVE_LIMITS,
+        )
+        yield Fetching(builds, hosts, source_host, sources)
+
+
+def resolved(build: Ordered) -> Checkpoint:
+    commit = hashlib.sha1(build.build_id.bytes).hexdigest()
+    return checkpoint(build, code=20).model_copy(update={"variables": {"commit_sha": commit}})
+
+
+def commits_of(builds: Iterable[Checkpoint]) -> list[str]:
+    return [build.variables["commit_sha"] for build in builds]
+
+
+# turns
+
+
+async def test_of_many_waiting_builds_those_whose_turn_it_is_are_fetched_and_a_slot_taken_wakes_the_next(
+    fetching: Fetching,
+) -> None:
+    waiting = await fetching.waiting(7)
+    fetching.source_host.let_come(7)
+    async with fetching.hosts.running("host-1") as host, asyncio.timeout(PATIENCE_SECONDS):  # two slots: four ahead
+        fetches = [fetching.fetch(build) for build in reversed(waiting)][::-1]
+        fetched = await asyncio.gather(*fetches[:4])
+        assert sorted(fetching.source_host.asked) == sorted(commits_of(waiting[:4]))
+        for number in (0, 1):
+            assert not any(fetch.done() for fetch in fetches[4 + number :])
+            building = waiting[number].model_copy(update={"variables": fetched[number].variables})
+            await host.watch(building)
+            await fetches[4 + number]
+        assert fetching.source_host.asked[4:] == commits_of(waiting[4:6])
+        fetches[6].cancel()
+        await asyncio.wait(fetches[6:])
+
+
+async def test_no_more_than_eight_sources_are_on_their_way_at_once(fetching: Fetching) -> None:
+    waiting = await fetching.waiting(14)
+    async with fetching.hosts.running("host-1", slots=7), asyncio.timeout(PATIENCE_SECONDS):
+        fetches = [fetching.fetch(build) for build in waiting]
+
+        async def asked() -> int:
+            return len(fetching.source_host.asked)
+
+        for arrived in range(7):
+            await eventually(asked, partial(eq, DOWNLOADS_AT_ONCE + arrived))
+            fetching.source_host.let_come()
+        fetching.source_host.let_come(7)
+        await asyncio.gather(*fetches)
+    assert fetching.source_host.most_at_once == DOWNLOADS_AT_ONCE
+
+
+# what is kept
+
+
+async def test_a_source_that_is_kept_already_is_not_fetched_again(fetching: Fetching) -> None:
+    [build] = await fetching.waiting(1)
+    fetching.source_host.let_come(2)
+    first = await fetching.fetch(build)
+    assert await fetching.fetch(build) == first
+    assert fetching.source_host.asked == commits_of([build])
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+async def test_a_kept_source_that_is_damaged_meanwhile_is_fetched_again(fetching: Fetching, damage: str) -> None:
+    [build] = await fetching.waiting(1)
+    fetching.source_host.let_come(2)
+    first = await fetching.fetch(build)
+    kept = await fetching.hosts.store.path_of(first.variables["source_key"])
+    assert kept is not None
+    BROKEN[damage](kept)
+    assert await fetching.fetch(build) == first
+    assert fetching.source_host.asked == commits_of([build, build])
+    assert kept.read_bytes() == fetching.source_host.archive
