@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -22,10 +24,11 @@ PATIENCE = timedelta(seconds=30)
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[EnginePlace]:
+    sockets = Path(tempfile.mkdtemp(prefix="engine-"))  # a socket's path may have 107 characters, tmp_path is long
     place = EnginePlace(
-        socket=tmp_path / "docker.sock",
+        socket=sockets / "docker.sock",
         data_root=tmp_path / "data",
-        exec_root=tmp_path / "exec",
+        exec_root=sockets / "exec",
         pid_file=tmp_path / "docker.pid",
         log=tmp_path / "docker.log",
         lock=tmp_path / "lock",
@@ -40,6 +43,7 @@ def place(tmp_path: Path) -> Iterator[EnginePlace]:
     groups = [group for tree in Path("/sys/fs/cgroup").glob(f"**{place.cgroup}") for group in [*tree.rglob("*"), tree]]
     for group in sorted((group for group in groups if group.is_dir()), key=lambda group: -len(group.parts)):
         group.rmdir()
+    shutil.rmtree(sockets)
 
 
 def ensure(place: EnginePlace) -> list[str]:
