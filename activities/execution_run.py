@@ -46,6 +46,7 @@ from models.log_repository import LogRepository
 log = logging.getLogger(__name__)
 
 _RECORD_TRIES_EVERY_SECONDS = 0.5
+_RECORD_AT_STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -96,17 +97,24 @@ class ExecutionRun:
         await self._end_work()
 
     async def stop(self) -> None:
-        """End the work because the worker stops; the build is tried again elsewhere, or here after the restart."""
-        await self._end_work()
+        """End the work because the worker stops; the build is tried again elsewhere, or here after the restart.
 
-    async def _end_work(self) -> None:
+        A Postgres that stays away does not hold the worker up: what it is not told is lost with the lease.
+        """
+        await self._end_work(record_within=_RECORD_AT_STOP_SECONDS)
+
+    async def _end_work(self, record_within: float | None = None) -> None:
         self._is_ending = True
         if self._engine_build is not None:
             await self._engine_build.cancel()
         elif self._preparation is not None:
             self._preparation.cancel()
         if self._task is not None:
-            await asyncio.wait([self._task])
+            _done, unrecorded = await asyncio.wait([self._task], timeout=record_within)
+            if unrecorded:
+                log.warning("execution_not_recorded", extra={"token": self._token})
+                self._task.cancel()
+                await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         work = await asyncio.to_thread(self._parts.area.folder, f"execution-{self._token}")

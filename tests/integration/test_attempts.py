@@ -9,8 +9,9 @@ import pytest_asyncio
 
 from models.build_lifecycle import BuildStatus, StateCode
 from models.database import Database
-from models.errors import BuildCancelled, ExecutionLost
+from models.errors import BuildCancelled, DatabaseUnreachable, ExecutionLost
 from models.hints import Hints
+from standalone.postgres import EmbeddedPostgres
 from tests.support.builder_hosts import KEY, Hosts
 from tests.support.eventually import eventually
 from tests.support.memory_engine import IMAGE_ID
@@ -44,6 +45,25 @@ async def test_an_attempt_that_ends_with_its_worker_is_tried_again_and_not_cance
         again = await staying.watch(build)
         (await staying.engine.next_build()).succeed()
         assert (await again).variables == {"image_id": IMAGE_ID, "builder": "host-2"}
+    assert await outcomes(builds) == ["lost", "succeeded"]
+
+
+async def test_a_worker_that_stops_while_postgres_is_away_ends_its_work_and_does_not_wait(
+    hosts: Hosts, builds: StoredBuilds, postgres: EmbeddedPostgres
+) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-1") as stopping:
+        own = await stopping.watch(build)
+        engines_work = await stopping.engine.next_build()
+        await postgres.stop()
+    await postgres.start()
+    assert engines_work.is_cancelled
+    with pytest.raises(DatabaseUnreachable):
+        await own
+    async with hosts.running("host-1") as back:
+        again = await back.watch(build)
+        (await back.engine.next_build()).succeed()
+        assert (await again).variables["builder"] == "host-1"
     assert await outcomes(builds) == ["lost", "succeeded"]
 
 
