@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 STANDALONE := $(PYTHON) -m standalone
+# by file, in the order of names: what lasts longest comes first, and a file's fixtures are made once
+TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 SHELL_FILES = $(shell git ls-files '*.sh') .ci/run
 
 .PHONY: demo up down status logs psql engine engine-down test test-unit test-integration lint format bench clean help packages
@@ -30,13 +32,13 @@ engine-down: packages ## stop the Docker engine, if Slipway started it
 	@$(STANDALONE) engine-down
 
 test: engine ## run all tests, on a real Postgres, Temporal and Docker of their own
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest $(TWO_AT_ONCE)
 
 test-unit: packages ## run the tests that need nothing but Python
 	@$(PYTHON) -m pytest -n 2 tests/unit
 
 test-integration: engine ## run the tests that need a real Postgres, Temporal or Docker
-	@$(PYTHON) -m pytest tests/integration
+	@$(PYTHON) -m pytest $(TWO_AT_ONCE) tests/integration
 
 lint: packages ## check format, style, types, imports and shell scripts
 	.venv/bin/ruff format --check .

@@ -180,10 +180,15 @@ class Product:
         await self.api.aclose()
         await self.sandbox.aclose()
 
+    def image_tags(self, **filters: str) -> list[str]:
+        """Return the tags of images at the engine; in one call, because others' images go away meanwhile."""
+        images = self.engine.api.images(filters=filters)
+        return [tag for image in images for tag in image["RepoTags"] or () if tag != "<none>:<none>"]
+
     def _remove_images(self) -> None:
-        ours = [tag for image in self.engine.images.list() for tag in image.tags if tag.startswith(f"{self.prefix}/")]
-        for tag in ours:
-            self.engine.images.remove(tag, force=True)
+        for tag in self.image_tags():
+            if tag.startswith(f"{self.prefix}/"):
+                self.engine.images.remove(tag, force=True)
 
 
 @asynccontextmanager
