@@ -1,47 +1,15 @@
 """Images over HTTP: listing and reading them, at once or when they have settled."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from models.database import Database
-from standalone.postgres import EmbeddedPostgres
 from tests.support.api_builds import ReportingBuilder, begun, succeeded
 from tests.support.api_server import RunningApi, order_of, running_api
 from tests.support.eventually import eventually
-from tests.support.postgres import fresh_database
-
-
-@pytest_asyncio.fixture
-async def server(database_url: str, tmp_path: Path) -> AsyncIterator[RunningApi]:
-    async with running_api(database_url, tmp_path) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module")
-async def bystander(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningApi]:
-    """A server for requests that change nothing."""
-    async with (
-        fresh_database(postgres) as url,
-        running_api(url, tmp_path_factory.mktemp("bystander")) as running,
-    ):
-        yield running
-
-
-@pytest_asyncio.fixture
-async def database(server: RunningApi) -> Database:
-    return server.api.given.requests
-
-
-@pytest_asyncio.fixture
-async def builder(server: RunningApi, database: Database) -> ReportingBuilder:
-    builder = ReportingBuilder(database, server.api.given.hints)
-    await builder.register()
-    return builder
 
 
 async def test_a_list_is_the_newest_first_in_pages_that_stay(server: RunningApi) -> None:

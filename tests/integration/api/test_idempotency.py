@@ -1,11 +1,9 @@
 """Repeats under one Idempotency-Key get the first answer."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from api.idempotency import REPLAYED
 from tests.support.api_builds import ReportingBuilder
@@ -13,12 +11,6 @@ from tests.support.api_server import RunningApi, order_of, running_api
 
 PATH = "/api/v1/images"
 KEY = {"Idempotency-Key": "order-1"}
-
-
-@pytest_asyncio.fixture
-async def server(database_url: str, tmp_path: Path) -> AsyncIterator[RunningApi]:
-    async with running_api(database_url, tmp_path) as running:
-        yield running
 
 
 async def test_a_hundred_repeats_at_once_get_equal_answers_of_one_build(

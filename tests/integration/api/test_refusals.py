@@ -1,25 +1,15 @@
 """What a request that cannot be taken is told: which value is wrong, and what it must be."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
-from standalone.postgres import EmbeddedPostgres
-from tests.support.api_server import RunningApi, order_of, running_api
-from tests.support.postgres import fresh_database
+from tests.support.api_server import RunningApi, order_of
 
 IMAGES = "/api/v1/images"
 JSON = {"Content-Type": "application/json"}
 OBJECT_WANTED = "Send the body as a JSON object, with the header Content-Type: application/json."
-
-
-@pytest_asyncio.fixture(scope="module")
-async def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningApi]:
-    async with fresh_database(postgres) as url, running_api(url, tmp_path_factory.mktemp("refusals")) as running:
-        yield running
 
 
 def _check(answer: httpx.Response, loc: list[str | int], sentence: str) -> None:
@@ -54,21 +44,21 @@ def _check(answer: httpx.Response, loc: list[str | int], sentence: str) -> None:
     ids=str,
 )
 async def test_a_wrong_value_is_named_in_a_sentence_that_says_what_it_must_be(
-    server: RunningApi, change: dict[str, Any], inner: list[str | int], sentence: str
+    bystander: RunningApi, change: dict[str, Any], inner: list[str | int], sentence: str
 ) -> None:
-    answer = await server.http.post(IMAGES, json=order_of() | change)
+    answer = await bystander.http.post(IMAGES, json=order_of() | change)
     _check(answer, ["body", *change, *inner], sentence)
 
 
-async def test_a_value_that_is_missing_is_named(server: RunningApi) -> None:
+async def test_a_value_that_is_missing_is_named(bystander: RunningApi) -> None:
     order = order_of()
     del order["commit_sha"]
     sentence = "commit_sha is missing, and must be sent."
-    _check(await server.http.post(IMAGES, json=order), ["body", "commit_sha"], sentence)
+    _check(await bystander.http.post(IMAGES, json=order), ["body", "commit_sha"], sentence)
 
 
-async def test_several_wrong_values_are_counted_and_each_has_its_sentence(server: RunningApi) -> None:
-    problem = (await server.http.post(IMAGES, json={"repo": 1, "tag": "v1", "image_name": "hello"})).json()
+async def test_several_wrong_values_are_counted_and_each_has_its_sentence(bystander: RunningApi) -> None:
+    problem = (await bystander.http.post(IMAGES, json={"repo": 1, "tag": "v1", "image_name": "hello"})).json()
     assert problem["detail"] == "repo must be a string. 2 values are wrong: see errors."
     assert [each["msg"] for each in problem["errors"]] == [
         "repo must be a string.",
@@ -91,8 +81,8 @@ async def test_several_wrong_values_are_counted_and_each_has_its_sentence(server
         ("/1/log?attempt=x", "attempt", "attempt must be an integer from 1 to 2147483647."),
     ],
 )
-async def test_a_wrong_parameter_is_named_likewise(server: RunningApi, path: str, name: str, sentence: str) -> None:
-    _check(await server.http.get(IMAGES + path), ["query", name], sentence)
+async def test_a_wrong_parameter_is_named_likewise(bystander: RunningApi, path: str, name: str, sentence: str) -> None:
+    _check(await bystander.http.get(IMAGES + path), ["query", name], sentence)
 
 
 @pytest.mark.parametrize(
@@ -106,14 +96,14 @@ async def test_a_wrong_parameter_is_named_likewise(server: RunningApi, path: str
     ],
 )
 async def test_a_body_that_is_no_order_is_told_what_a_body_must_be(
-    server: RunningApi, body: bytes, loc: list[str | int], sentence: str
+    bystander: RunningApi, body: bytes, loc: list[str | int], sentence: str
 ) -> None:
-    _check(await server.http.post(IMAGES, content=body, headers=JSON), loc, sentence)
+    _check(await bystander.http.post(IMAGES, content=body, headers=JSON), loc, sentence)
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
-async def test_a_body_of_another_type_is_told_the_type(server: RunningApi, media_type: str) -> None:
-    answer = await server.http.post(IMAGES, content=b'{"repo": "a/b"}', headers={"Content-Type": media_type})
+async def test_a_body_of_another_type_is_told_the_type(bystander: RunningApi, media_type: str) -> None:
+    answer = await bystander.http.post(IMAGES, content=b'{"repo": "a/b"}', headers={"Content-Type": media_type})
     assert (answer.status_code, answer.json()["detail"]) == (422, OBJECT_WANTED)
 
 
@@ -127,7 +117,7 @@ async def test_a_body_of_another_type_is_told_the_type(server: RunningApi, media
         '"secrets": ["\\ud800"]',
     ],
 )
-async def test_what_utf8_cannot_spell_is_refused_like_any_other(server: RunningApi, spelled: str) -> None:
+async def test_what_utf8_cannot_spell_is_refused_like_any_other(bystander: RunningApi, spelled: str) -> None:
     body = '{"tag": "v1", "commit_sha": "0123456", "image_name": "x", "repo": "a/b", ' + spelled + "}"
-    answer = await server.http.post(IMAGES, content=body, headers=JSON)
+    answer = await bystander.http.post(IMAGES, content=body, headers=JSON)
     assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")

@@ -71,7 +71,7 @@ async def _process(**environment: str) -> AsyncIterator[asyncio.subprocess.Proce
         "-m",
         "api",
         env=told,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

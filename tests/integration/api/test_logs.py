@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-import pytest_asyncio
 import zstandard
 
 from models.build_payloads import Checkpoint
@@ -27,19 +25,6 @@ MEBIBYTE = 1024 * 1024
 ODD = (
     "Step 1/2 : RUN x\n€ 😀 \x1b[31mred\x1b[0m 10%\r20%\r\n".encode() + b"NUL \x00 bad \xff\xfe\xe2\x82 end\n" + b"\xe2"
 )
-
-
-@pytest_asyncio.fixture
-async def server(database_url: str, tmp_path: Path) -> AsyncIterator[RunningApi]:
-    async with running_api(database_url, tmp_path) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def builder(server: RunningApi) -> ReportingBuilder:
-    builder = ReportingBuilder(server.api.given.requests, server.api.given.hints)
-    await builder.register()
-    return builder
 
 
 async def _building(server: RunningApi, builder: ReportingBuilder) -> tuple[int, Checkpoint, Attempt]:

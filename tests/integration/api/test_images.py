@@ -2,55 +2,23 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from activities.delivery import deliver_dirty
 from models.database import Database
 from models.event_repository import EventRepository
 from models.image_repository import ImageRepository
 from models.project import Project
-from standalone.postgres import EmbeddedPostgres
 from tests.support.api_builds import FULL_COMMIT, ReportingBuilder, begun, failed, succeeded
 from tests.support.api_server import RunningApi, order_of, running_api
 from tests.support.eventually import eventually
-from tests.support.postgres import fresh_database
 
 MUST = ["id", "name", "tag", "github_repo", "github_ref", "commit_sha", "build_status", "build_log", "build_error"]
 MUST += ["built_at", "created_at"]
-
-
-@pytest_asyncio.fixture
-async def server(database_url: str, tmp_path: Path) -> AsyncIterator[RunningApi]:
-    async with running_api(database_url, tmp_path) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module")
-async def bystander(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningApi]:
-    """A server for requests that change nothing."""
-    async with (
-        fresh_database(postgres) as url,
-        running_api(url, tmp_path_factory.mktemp("bystander")) as running,
-    ):
-        yield running
-
-
-@pytest_asyncio.fixture
-async def database(server: RunningApi) -> Database:
-    return server.api.given.requests
-
-
-@pytest_asyncio.fixture
-async def builder(server: RunningApi, database: Database) -> ReportingBuilder:
-    builder = ReportingBuilder(database, server.api.given.hints)
-    await builder.register()
-    return builder
 
 
 async def test_an_order_is_a_pending_image_whose_build_is_delivered_at_once(server: RunningApi) -> None:
