@@ -29,6 +29,7 @@ from models.log_repository import LogRepository
 log = logging.getLogger(__name__)
 
 _BEAT = timedelta(seconds=4)
+_LEAVE_SECONDS = 1.0
 Beat = Callable[[BuildProgress], None]
 
 
@@ -52,7 +53,7 @@ class Builder:
         self._engine = engine
         self._runs: dict[int, ExecutionRun] = {}
         self._shipper = LogShipper(database, hints)
-        self._archive = LogArchive(identity.name, database, store, area)
+        self._archive = LogArchive(identity.name, database, store, area, self._runs)
         self._parts = RunParts(database, hints, engine, store, area, self._shipper, identity, archive_limits)
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,8 +83,8 @@ class Builder:
         for task in (*self._tasks, *self._losing.values()):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._losing.values(), return_exceptions=True)
-        with suppress(*DATABASE_AWAY):  # then it is not seen any more soon enough
-            async with self._database.transaction() as session:
+        with suppress(*DATABASE_AWAY, TimeoutError):  # then it is not seen any more soon enough
+            async with asyncio.timeout(_LEAVE_SECONDS), self._database.transaction() as session:
                 await BuilderRepository(session).leave(self._report)
         await self._stack.aclose()
 

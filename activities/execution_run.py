@@ -46,7 +46,8 @@ from models.log_repository import LogRepository
 log = logging.getLogger(__name__)
 
 _RECORD_TRIES_EVERY_SECONDS = 0.5
-_RECORD_AT_STOP_SECONDS = 5.0
+_STOP_SECONDS = 5.0  # for the engine's answer and the record
+_LEAVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -99,22 +100,26 @@ class ExecutionRun:
     async def stop(self) -> None:
         """End the work because the worker stops; the build is tried again elsewhere, or here after the restart.
 
-        A Postgres that stays away does not hold the worker up: what it is not told is lost with the lease.
+        An engine or a Postgres that does not answer does not hold the worker up: what stays untold is lost with the
+        lease, as after a kill.
         """
-        await self._end_work(record_within=_RECORD_AT_STOP_SECONDS)
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._end_work()
+        except (TimeoutError, DomainError) as failure:
+            log.warning("execution_left", extra={"token": self._token, "error": type(failure).__name__})
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=_LEAVE_SECONDS)
 
-    async def _end_work(self, record_within: float | None = None) -> None:
+    async def _end_work(self) -> None:
         self._is_ending = True
         if self._engine_build is not None:
             await self._engine_build.cancel()
         elif self._preparation is not None:
             self._preparation.cancel()
         if self._task is not None:
-            _done, unrecorded = await asyncio.wait([self._task], timeout=record_within)
-            if unrecorded:
-                log.warning("execution_not_recorded", extra={"token": self._token})
-                self._task.cancel()
-                await asyncio.wait([self._task])
+            await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         work = await asyncio.to_thread(self._parts.area.folder, f"execution-{self._token}")
@@ -133,7 +138,9 @@ class ExecutionRun:
             outcome = await self._work(work)
         except DomainError as failure:
             error = failure
-        except asyncio.CancelledError:  # of the preparation
+        except asyncio.CancelledError:
+            if self._preparation is None or not self._preparation.cancelled() or _is_told_to_leave():
+                raise
             error = BuildCancelled("The build was ended before its first step.")
         except OSError as failure:
             log.exception("execution_disk_error", extra={"token": self._token})
@@ -229,7 +236,7 @@ class ExecutionRun:
         shipped = await self._parts.shipper.finish(self._token)
         async with self._parts.database.transaction() as session:
             size = await LogRepository(session).size(self._token, self.execution.log_day)
-            whole = replace(end, log_bytes=size, log_tail=shipped.tail)
+            whole = replace(end, log_bytes=size, log_tail=shipped.tail, log_loss=end.log_loss or shipped.loss)
             executions = ExecutionRepository(session)
             if not self._is_lost:
                 try:
@@ -239,3 +246,9 @@ class ExecutionRun:
                     self._is_lost = True
             if self._is_lost:
                 await executions.close_lost(self._token, whole)
+
+
+def _is_told_to_leave() -> bool:
+    """Tell a cancel of this very task from that of a task which it awaits."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+from collections.abc import Collection
 from contextlib import suppress
 
 import zstandard
@@ -27,10 +28,16 @@ def log_key(build_id: object, attempt: int) -> str:
 
 
 class LogArchive(Background):
-    """Keeps every ended log of one builder. Use as `async with LogArchive(…) as archive`."""
+    """Keeps every ended log of one builder. Use as `async with LogArchive(…) as archive`.
 
-    def __init__(self, builder: str, database: Database, store: ObjectStore, area: WorkArea) -> None:
+    `running` are the tokens of executions that still write here: one that was lost may have an end before its log has.
+    """
+
+    def __init__(
+        self, builder: str, database: Database, store: ObjectStore, area: WorkArea, running: Collection[int]
+    ) -> None:
         self._builder = builder
+        self._running = running
         self._database = database
         self._store = store
         self._area = area
@@ -55,7 +62,7 @@ class LogArchive(Background):
     async def _keep_all(self) -> None:
         while True:
             async with self._database.transaction() as session:
-                ended = await ExecutionRepository(session).unkept_logs(self._builder)
+                ended = await ExecutionRepository(session).unkept_logs(self._builder, but=self._running)
             kept = [await self._keep_or_tell(execution) for execution in ended]
             if not any(kept):
                 return
@@ -90,4 +97,6 @@ class LogArchive(Background):
         path.unlink(missing_ok=True)
         folder.rmdir()
         async with self._database.transaction() as session:
+            if await LogRepository(session).size(token, execution.log_day) > size:
+                return  # a builder that was taken for gone writes after all; the next look keeps the whole
             await ExecutionRepository(session).keep_log(token, key=key, sha256=digest.hexdigest(), size_bytes=size)

@@ -34,6 +34,7 @@ class _Shipment:
     is_in_doubt: bool = False  # a commit failed, and may have been made all the same
     shown: BuildProgress = field(default_factory=BuildProgress)
     shown_at: float = 0.0
+    loss: str | None = None  # why its rest cannot be shipped
 
     @property
     def token(self) -> int:
@@ -41,13 +42,21 @@ class _Shipment:
 
     def has_news(self, now: float) -> bool:
         is_progress_due = now - self.shown_at >= _PROGRESS_EVERY_SECONDS and self.source.progress != self.shown
-        return self.source.log_size > self.shipped or is_progress_due
+        return self.is_unshipped or is_progress_due
+
+    @property
+    def is_unshipped(self) -> bool:
+        return self.source.log_size > self.shipped and self.loss is None
+
+    def give_up(self, why: str) -> None:
+        self.loss = self.loss or f"The rest of this log is lost: the builder host cannot read it ({why})."
 
 
 @dataclass(frozen=True)
 class ShippedLog:
     size_bytes: int
     tail: str
+    loss: str | None = None  # what could not be stored, and why
 
 
 class LogShipper(Background):
@@ -67,16 +76,17 @@ class LogShipper(Background):
         self._work.set()
 
     async def finish(self, token: int) -> ShippedLog:
-        """Ship what is left of an ended log; nothing was shipped of one that was never added. A repeat is harmless."""
+        """Ship what is left of an ended log; nothing was shipped of one that was never added. A repeat is harmless.
+
+        Raises what DATABASE_AWAY names.
+        """
         shipment = self._shipments.get(token)
         if shipment is None:
             return ShippedLog(0, "")
-        while shipment.source.log_size > shipment.shipped:
-            await self._ship()
-        tail = await asyncio.to_thread(
-            _read_at, shipment.source.log_path, max(0, shipment.shipped - _TAIL_BYTES), _TAIL_BYTES
-        )
-        return ShippedLog(shipment.shipped, tail.decode("utf-8", errors="replace"))
+        while shipment.is_unshipped:
+            await self._ship([shipment])
+        tail = await self._read(shipment, max(0, shipment.shipped - _TAIL_BYTES), _TAIL_BYTES)
+        return ShippedLog(shipment.shipped, tail.decode("utf-8", errors="replace"), shipment.loss)
 
     def forget(self, token: int) -> None:
         """Stop shipping a log: it is stored whole, or its execution was lost."""
@@ -90,25 +100,25 @@ class LogShipper(Background):
                 continue
             await asyncio.sleep(TICK.total_seconds())
             try:
-                await self._ship()
+                await self._ship(list(self._shipments.values()))
             except DATABASE_AWAY:
                 log.warning("log_shipping_waits", extra={"logs": len(self._shipments)})
                 await asyncio.sleep(1)
-            except Exception:  # the outermost line of this task: one bad log must not end the others'
+            except Exception:  # the outermost line of this task
                 log.exception("log_shipping_defect", extra={"logs": len(self._shipments)})
                 await asyncio.sleep(1)
 
-    async def _ship(self) -> None:
-        """Store what is new of every log in one commit. After a failed one the rows say how far each log is."""
+    async def _ship(self, shipments: list[_Shipment]) -> None:
+        """Store what is new of these logs in one commit. After a failed one the rows say how far each log is."""
         async with self._turn:
             now = asyncio.get_running_loop().time()
-            due = [shipment for shipment in self._shipments.values() if shipment.has_news(now)]
+            due = [shipment for shipment in shipments if shipment.has_news(now)]
             if not due:
                 return
             await self._settle_doubts(due)
             for shipment in due:
                 shipment.is_in_doubt = True
-            read = [await asyncio.to_thread(_read, shipment) for shipment in due]
+            read = [await self._read_new(shipment) for shipment in due]
             progress = [shipment.source.progress for shipment in due]
             async with self._database.transaction() as session:
                 logs, executions = LogRepository(session), ExecutionRepository(session)
@@ -130,6 +140,24 @@ class LogShipper(Background):
                 shipment.is_in_doubt = False
             self._hints.give(*(build_topic(shipment.execution.build_id) for shipment in due))
 
+    async def _read_new(self, shipment: _Shipment) -> bytes:
+        size = min(shipment.source.log_size - shipment.shipped, _MOST_PER_TICK)
+        if size <= 0 or shipment.loss is not None:
+            return b""
+        data = await self._read(shipment, shipment.shipped, size)
+        if not data:
+            shipment.give_up("it is shorter than it was")
+        return data
+
+    async def _read(self, shipment: _Shipment, offset: int, size: int) -> bytes:
+        """Read a log; one that cannot be read is said on its build, and keeps neither it nor others from their end."""
+        try:
+            return await asyncio.to_thread(_read_at, shipment.source.log_path, offset, size)
+        except OSError as error:
+            log.exception("log_unreadable", extra={"token": shipment.token})
+            shipment.give_up(str(error.strerror))
+            return b""
+
     async def _settle_doubts(self, due: list[_Shipment]) -> None:
         doubtful = [shipment for shipment in due if shipment.is_in_doubt]
         if not doubtful:
@@ -137,11 +165,6 @@ class LogShipper(Background):
         async with self._database.transaction() as session:
             for shipment in doubtful:
                 shipment.shipped = await LogRepository(session).size(shipment.token, shipment.execution.log_day)
-
-
-def _read(shipment: _Shipment) -> bytes:
-    size = min(shipment.source.log_size - shipment.shipped, _MOST_PER_TICK)
-    return _read_at(shipment.source.log_path, shipment.shipped, size) if size > 0 else b""
 
 
 def _read_at(path: Path, offset: int, size: int) -> bytes:

@@ -1,5 +1,6 @@
 """All SQL of the fence: executions and their leases, which run by the database's clock."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -184,13 +185,17 @@ class ExecutionRepository:
         next_ones = waiting.order_by(col(Build.priority), col(Build.id)).limit(ahead)
         return build_id in set((await self._session.execute(next_ones)).scalars())
 
-    async def unkept_logs(self, builder: str) -> list[BuildExecution]:
-        """Return ended executions whose log is no object yet, oldest first: this builder's, and of builders gone."""
+    async def unkept_logs(self, builder: str, *, but: Collection[int] = ()) -> list[BuildExecution]:
+        """Return ended executions whose log is no object yet, oldest first: this builder's, and of builders gone.
+
+        Those with the tokens `but` are left out; a hundred at a time.
+        """
         gone = select(col(Builder.name)).where(col(Builder.seen_at) < func.now() - _GONE_AFTER).scalar_subquery()
         ended = select(BuildExecution).where(
             or_(col(BuildExecution.builder) == builder, col(BuildExecution.builder).in_(gone)),
             col(BuildExecution.outcome).is_not(None),
             col(BuildExecution.log_key).is_(None),
+            col(BuildExecution.token).not_in(but),
         )
         return list((await self._session.execute(ended.order_by(col(BuildExecution.token)).limit(100))).scalars())
 

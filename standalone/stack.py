@@ -17,7 +17,7 @@ from standalone.temporal_server import TemporalDevServer
 
 _REPLACED = ("TEMPORAL_", "DATABASE_URL", "SLIPWAY_DATABASE_URL")  # a parent's values that ours replace
 _SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  # opens nothing but the sandbox; without one it allows 60 requests an hour
-_EXTRA_GRACE = timedelta(seconds=10)  # what a process may take beyond draining its work
+_EXTRA_GRACE = timedelta(seconds=15)  # what a process may take beyond draining its work
 
 
 @dataclass(frozen=True)

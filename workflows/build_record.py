@@ -35,8 +35,8 @@ _RECORD_RETRIES = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
 )
 _RECORD_LONGEST = timedelta(seconds=15)
-# the first try holds the workflow task, whose limit is 10 s; it is over before Temporal has to extend that
-_RECORD_AT_ONCE = timedelta(seconds=5)
+# the first try holds the workflow task, whose limit is 10 s; two of them, the claim and a report, are over before that
+_RECORD_AT_ONCE = timedelta(seconds=4)
 _ONCE = RetryPolicy(maximum_attempts=1)
 
 

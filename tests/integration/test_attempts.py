@@ -15,6 +15,7 @@ from standalone.postgres import EmbeddedPostgres
 from tests.support.builder_hosts import KEY, Hosts
 from tests.support.eventually import eventually
 from tests.support.memory_engine import IMAGE_ID
+from tests.support.postgres_proxy import PostgresProxy
 from tests.support.stored_builds import StoredBuilds
 
 
@@ -65,6 +66,27 @@ async def test_a_worker_that_stops_while_postgres_is_away_ends_its_work_and_does
         (await back.engine.next_build()).succeed()
         assert (await again).variables["builder"] == "host-1"
     assert await outcomes(builds) == ["lost", "succeeded"]
+
+
+@pytest.mark.parametrize("steps_begun", [True, False], ids=["in mid-build", "before the first step"])
+async def test_a_worker_that_stops_while_postgres_hangs_ends_its_work_and_does_not_wait(
+    builds: StoredBuilds, database_url: str, tmp_path: Path, steps_begun: bool
+) -> None:
+    async with PostgresProxy(database_url) as proxy, Hints(database_url) as hints:
+        hosts = Hosts(Database(proxy.url, pool_size=5), hints, tmp_path)
+        build = await hosts.fetched(builds)
+        async with hosts.running("host-1") as stopping:
+            if steps_begun:
+                beginning = asyncio.create_task(stopping.watch(build))
+                await stopping.engine.next_build()
+                proxy.fall_silent()
+            else:
+                proxy.fall_silent(behind="INSERT INTO build_executions")
+                beginning = asyncio.create_task(stopping.watch(build))
+                await asyncio.wait_for(proxy.is_silent.wait(), 30)
+        assert [work.is_cancelled for work in stopping.engine.builds] == [True] * steps_begun
+        beginning.cancel()
+    assert await outcomes(builds) == [None]  # until its lease is over
 
 
 async def test_an_attempt_whose_lease_runs_out_is_tried_again_and_its_work_ends(
@@ -131,5 +153,62 @@ async def test_a_kept_source_that_is_damaged_sends_the_build_back_to_fetch_it_ag
     assert await outcomes(builds) == ["failed", "succeeded"]
 
 
-async def outcomes(builds: StoredBuilds) -> list[str]:
+# a log on the builder's disk that is damaged
+
+
+async def test_a_log_that_cannot_be_read_is_said_on_its_build_and_holds_up_nothing(
+    hosts: Hosts, builds: StoredBuilds
+) -> None:
+    async with hosts.running("host-1") as host:
+        ends = [await host.watch(await hosts.fetched(builds)) for _ in range(2)]
+        damaged, sound = await host.engine.next_build(), await host.engine.next_build(2)
+        damaged.log_path.unlink()
+        damaged.log_size = 100
+        sound.write(b"heard\n")
+
+        async def stored() -> list[int]:
+            return [row["size_bytes"] for row in await builds.fetch("SELECT size_bytes FROM log_chunks")]
+
+        assert await eventually(stored) == [6]
+        damaged.succeed()
+        sound.succeed()
+        assert [(await end).variables["image_id"] for end in ends] == [IMAGE_ID, IMAGE_ID]
+    losses = await builds.fetch("SELECT log_loss FROM build_executions ORDER BY token")
+    assert [bool(row["log_loss"]) for row in losses] == [True, False]
+    assert "cannot read it (No such file or directory)" in losses[0]["log_loss"]
+
+
+async def test_the_log_of_a_lost_attempt_is_kept_whole_when_its_builder_has_stopped_writing(
+    hosts: Hosts, builds: StoredBuilds
+) -> None:
+    async with hosts.running("host-1") as host:
+        build = await hosts.fetched(builds)
+        own = await host.watch(build)
+        lost = await host.engine.next_build()
+        lost.write(b"one\n")
+
+        async def stored() -> int:
+            rows = await builds.fetch("SELECT coalesce(sum(size_bytes), 0) AS bytes FROM log_chunks")
+            return int(rows[0]["bytes"])
+
+        async def kept() -> list[int | None]:
+            found = "SELECT log_bytes FROM build_executions WHERE log_key IS NOT NULL ORDER BY token"
+            return [row["log_bytes"] for row in await builds.fetch(found)]
+
+        await eventually(stored, lambda size: size == 4)
+        await builds.fetch("UPDATE build_executions SET outcome = 'lost', ended_at = now() RETURNING token")
+        other = await host.watch(await hosts.fetched(builds))
+        (await host.engine.next_build(2)).succeed()  # has the archive look for ended logs
+        await other
+        await eventually(kept, lambda sizes: 0 in sizes)
+        lost.write(b"two\n")
+        await eventually(stored, lambda size: size == 8)
+        lost.succeed()
+        with pytest.raises(ExecutionLost):
+            await own
+
+        await eventually(kept, lambda sizes: sizes == [8, 0])
+
+
+async def outcomes(builds: StoredBuilds) -> list[str | None]:
     return [row["outcome"] for row in await builds.fetch("SELECT outcome FROM build_executions ORDER BY token")]

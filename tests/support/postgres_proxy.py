@@ -1,4 +1,4 @@
-"""A way to Postgres that breaks at a commit, so that the client cannot know whether it was made."""
+"""A way to Postgres that breaks at a commit, so that the client cannot know whether it was made, or falls silent."""
 
 import asyncio
 from contextlib import suppress
@@ -29,6 +29,10 @@ class PostgresProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.has_broken = asyncio.Event()
         self.may_commit = asyncio.Event()
+        self._passes = asyncio.Event()
+        self._passes.set()
+        self._last_statement = b""
+        self.is_silent = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -48,6 +52,13 @@ class PostgresProxy:
     def break_next_commit(self, fate: Fate) -> None:
         self._fate = fate
 
+    def fall_silent(self, behind: str = "") -> None:
+        """Pass nothing on any more, while connections stay open: at once, or behind the commit of such a statement."""
+        self._last_statement = behind.encode()
+        if not behind:
+            self._passes.clear()
+            self.is_silent.set()
+
     async def _serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         serving = asyncio.create_task(self._connect(from_client, to_client))
         self._tasks.add(serving)
@@ -57,8 +68,10 @@ class PostgresProxy:
         port = urlsplit(self._server_url).port
         from_server, to_server = await asyncio.open_connection(LOOPBACK, port)
         answers = asyncio.create_task(_pass_on(from_server, to_client))
+        has_spoken = False
         try:
             while data := await from_client.read(_CHUNK):
+                await self._passes.wait()
                 if self._fate is not None and _COMMIT in data:
                     fate, self._fate = self._fate, None
                     answers.cancel()
@@ -66,6 +79,9 @@ class PostgresProxy:
                     await self._break(fate, data, from_server, to_server, to_client)
                     return
                 to_server.write(data)
+                has_spoken = has_spoken or bool(self._last_statement and self._last_statement in data)
+                if has_spoken and _COMMIT in data:
+                    self.fall_silent()
         finally:
             answers.cancel()
             with suppress(asyncio.CancelledError, ConnectionError):
