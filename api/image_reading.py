@@ -13,7 +13,7 @@ from models.hints import Hints, build_topic
 from models.image_repository import ImageRepository, ImageView
 from models.log_repository import stored_log
 
-_SETTLED = {ImageStatus.SUCCESS, ImageStatus.FAILED}
+SETTLED = {ImageStatus.SUCCESS, ImageStatus.FAILED}
 _LOOK_SECONDS = 1.0
 
 
@@ -59,4 +59,4 @@ class Waiting:
 
 
 def is_settled(view: ImageView) -> bool:
-    return view.image.build_status in _SETTLED
+    return view.image.build_status in SETTLED

@@ -1,6 +1,8 @@
 """Images: ordering one, which starts a build, and reading them."""
 
 import re
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -10,7 +12,7 @@ from starlette.responses import Response
 from api.cursors import cursor_of, place_of
 from api.github_tags import MOST_TAGS
 from api.idempotency import HEADER_PARAMETER, JSON, answer_once
-from api.image_reading import read_image
+from api.image_reading import SETTLED, read_image
 from api.parts import Asker, Parts
 from api.problems import answers
 from api.routing import readable
@@ -54,8 +56,8 @@ Wait = Annotated[
     IntegerFrom(0),
     AfterValidator(lambda seconds: min(seconds, LONGEST_WAIT_SECONDS)),
     Query(
-        description="seconds to wait for the build to settle; then 200 with the final row."
-        f" More than {LONGEST_WAIT_SECONDS} is cut to {LONGEST_WAIT_SECONDS}"
+        description="seconds to wait for the build to settle; then 200 with the final row, else the row as it is by"
+        f" then. More than {LONGEST_WAIT_SECONDS} is cut to {LONGEST_WAIT_SECONDS}"
     ),
 ]
 Limit = Annotated[int, IntegerFrom(1, 1000), Query()]
@@ -109,20 +111,23 @@ async def order_image(request: Request, ordered: ImageRequest, api: Parts, who: 
     image = ImageAnswer.model_validate_json(given.answer.body)
     if not given.is_replayed:
         api.gateway.deliver_soon(image.build_id)
-    return await _settled_or(given.response(Location=f"{PREFIX}/{image.id}"), image, request, api, wait)
+    if wait:
+        given = replace(given, answer=await _waited(given.answer, image, request, api, wait))
+    return given.response(Location=f"{PREFIX}/{image.id}")
 
 
-async def _settled_or(ordinary: Response, image: ImageAnswer, request: Request, api: Parts, wait: int) -> Response:
-    """Return the final row once the build has settled, else the ordinary answer: what was done is done."""
-    if wait == 0:
-        return ordinary
+async def _waited(ordinary: KeptAnswer, image: ImageAnswer, request: Request, api: Parts, wait: int) -> KeptAnswer:
+    """Return the row as it is after the wait: 200 once the build has settled, else 201.
+
+    When it cannot be read any more, the ordinary answer: what was done is done.
+    """
     try:
-        if await api.waiting.until_settled(image.id, image.build_id, wait, request.is_disconnected):
-            final = await read_image(image.id, api.given.requests, api.logs)
-            return Response(final.model_dump_json(), media_type=JSON, headers={"Location": f"{PREFIX}/{image.id}"})
+        await api.waiting.until_settled(image.id, image.build_id, wait, request.is_disconnected)
+        now = await read_image(image.id, api.given.requests, api.logs)
     except DomainError:
         return ordinary
-    return ordinary
+    status = HTTPStatus.OK if now.build_status in SETTLED else HTTPStatus.CREATED
+    return KeptAnswer(status, JSON, now.model_dump_json().encode())
 
 
 @readable(router, "", response_model=list[ImageAnswer], summary="List images, newest first", responses=_ALWAYS)
@@ -183,7 +188,7 @@ async def show_image(
 ) -> Response:
     """`build_log` is the newest attempt's log: all of it up to 1 MiB, beyond that the last 1 MiB behind a notice."""
     image = await read_image(image_id, api.given.requests, api.logs, lines=log_lines)
-    if wait and image.build_status not in {ImageStatus.SUCCESS, ImageStatus.FAILED}:
+    if wait and image.build_status not in SETTLED:
         await api.waiting.until_settled(image_id, image.build_id, wait, request.is_disconnected)
         image = await read_image(image_id, api.given.requests, api.logs, lines=log_lines)
     return Response(image.model_dump_json(), media_type=JSON)

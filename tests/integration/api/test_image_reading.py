@@ -107,6 +107,17 @@ async def test_waiting_without_an_end_gets_the_ordinary_answer(server: RunningAp
     assert (await server.image(answer.json()["id"], wait=1))["build_status"] == "pending"
 
 
+async def test_a_wait_that_ran_out_shows_how_far_the_build_is_by_then(
+    server: RunningApi, builder: ReportingBuilder
+) -> None:
+    key = {"Idempotency-Key": "order-1"}
+    row = (await server.http.post("/api/v1/images", json=order_of(), headers=key)).json()
+    await builder.claim(row["build_id"])
+    answer = await server.http.post("/api/v1/images?wait=1", json=order_of(), headers=key)
+    assert (answer.status_code, answer.json()["build_status"]) == (201, "building")
+    assert answer.headers["location"] == f"/api/v1/images/{row['id']}"
+
+
 @pytest.mark.parametrize("seconds", ["-1", "long", "1.5", ""])
 async def test_an_odd_wait_is_refused(bystander: RunningApi, seconds: str) -> None:
     for answer in (
