@@ -58,6 +58,7 @@ class ImageOrder:
             raise RequestInvalid("priority must be 1 (first) to 5 (last).", field="priority")
         words = (("third_party_id", self.third_party_id), ("parser_id", self.parser_id), ("project_id", self.project))
         for name, word in words:
+            _check_whole_characters(name, word or "")
             if word is not None and (len(word) > _LONGEST_WORD or _CONTROL.search(word)):
                 raise RequestInvalid(
                     f"{name} may have {_LONGEST_WORD} characters at most, and no control characters.", field=name
@@ -82,6 +83,7 @@ def check_repo(repo: str) -> str:
 
 def check_dockerfile_path(path: str) -> str:
     """Return `path`; raise RequestInvalid when it is not a plain relative path that stays in the tree."""
+    _check_whole_characters("dockerfile_path", path)
     parts = PurePosixPath(path).parts
     is_plain = parts and not path.startswith("/") and not path.endswith("/") and ".." not in parts
     if not is_plain or "\\" in path or _CONTROL.search(path) or len(path) > _LONGEST_PATH:
@@ -90,6 +92,12 @@ def check_dockerfile_path(path: str) -> str:
             field="dockerfile_path",
         )
     return path
+
+
+def _check_whole_characters(field: str, text: str) -> None:
+    """Raise RequestInvalid when neither the database nor an answer could hold this text, which is not Unicode's."""
+    if _LONE_SURROGATE.search(text):
+        raise RequestInvalid(f"{field} must be a string without lone surrogates.", field=field)
 
 
 def _check_build_args(build_args: dict[str, str]) -> None:

@@ -140,6 +140,12 @@ def test_a_refusal_shows_half_a_character_as_a_question_mark(change: dict[str, A
     assert refusal.value.detail.encode()
 
 
+@pytest.mark.parametrize("name", ["dockerfile_path", "third_party_id", "parser_id", "project_id"])
+def test_half_a_character_is_refused_in_free_text(name: str) -> None:
+    with pytest.raises(RequestInvalid, match=f"^{name} must be a string without lone surrogates"):
+        order(**{"project" if name == "project_id" else name: "a\ud800"})
+
+
 @pytest.mark.parametrize("priority", [0, 6, -1])
 def test_a_priority_is_one_to_five(priority: int) -> None:
     with pytest.raises(RequestInvalid, match="priority must be"):

@@ -1,10 +1,12 @@
 """What a request that cannot be taken is told: which value is wrong, and what it must be."""
 
+import json
 from typing import Any
 
 import httpx
 import pytest
 
+from api.schemas.image import ImageRequest
 from tests.support.api_server import RunningApi, order_of
 
 IMAGES = "/api/v1/images"
@@ -107,17 +109,31 @@ async def test_a_body_of_another_type_is_told_the_type(bystander: RunningApi, me
     assert (answer.status_code, answer.json()["detail"]) == (422, OBJECT_WANTED)
 
 
+HALF = "a\ud800"
+HALF_CHARACTERS = {"string": HALF, "array": [HALF], "object": {"A": HALF}}
+
+
+def _with_half_a_character() -> list[dict[str, Any]]:
+    """Return a change of an order for each field that holds text, whatever fields there are."""
+    changes = []
+    for name, described in ImageRequest.model_json_schema()["properties"].items():
+        shapes = [shape["type"] for shape in described.get("anyOf", [described])]
+        changes += [{name: HALF_CHARACTERS[shape]} for shape in shapes if shape in HALF_CHARACTERS]
+    return changes
+
+
 @pytest.mark.parametrize(
-    "spelled",
-    [
-        '"project_id": "\\ud800"',
-        '"image_name": "\\ud800"',
-        '"build_args": {"\\ud800": 1}',
-        '"build_args": {"\\ud800": "x"}',
-        '"secrets": ["\\ud800"]',
-    ],
+    "change", [*_with_half_a_character(), {"build_args": {HALF: 1}}, {"build_args": {HALF: "x"}}], ids=ascii
 )
-async def test_what_utf8_cannot_spell_is_refused_like_any_other(bystander: RunningApi, spelled: str) -> None:
-    body = '{"tag": "v1", "commit_sha": "0123456", "image_name": "x", "repo": "a/b", ' + spelled + "}"
+async def test_what_utf8_cannot_spell_is_refused_like_any_other(bystander: RunningApi, change: dict[str, Any]) -> None:
+    body = json.dumps(order_of() | change)  # JSON can spell it, in ASCII
     answer = await bystander.http.post(IMAGES, content=body, headers=JSON)
-    assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
+    problem, (name,) = answer.json(), change
+    assert (answer.status_code, problem["code"]) == (422, "request_invalid")
+    assert problem["errors"][0]["loc"][:2] == ["body", name]
+    assert problem["detail"].endswith(".")
+
+
+def test_every_field_that_holds_text_is_tried_with_half_a_character() -> None:
+    tried = {name for change in _with_half_a_character() for name in change}
+    assert set(ImageRequest.model_fields) - tried == {"force_rebuild", "priority"}
