@@ -133,7 +133,7 @@ async def _roles(parts: Parts, stack: AsyncExitStack) -> tuple[list[Worker], lis
     workers: list[Worker] = []
     tasks: list[asyncio.Task[None]] = []
     if "all" in roles or "workflows" in roles:
-        workers += _workflow_workers(parts)
+        workers += workflow_workers(parts)
     if "all" in roles or "builder" in roles:
         workers += await _builder_workers(parts, stack)
     if "all" in roles or "relay" in roles:
@@ -144,7 +144,8 @@ async def _roles(parts: Parts, stack: AsyncExitStack) -> tuple[list[Worker], lis
     return workers, tasks
 
 
-def _workflow_workers(parts: Parts) -> list[Worker]:
+def workflow_workers(parts: Parts) -> list[Worker]:
+    """Return what the role "workflows" runs: builds and their records, and the fetching of sources."""
     settings = parts.settings
     records = BuildRecordActivities(parts.database, parts.hints, stays_open=settings.stays_open)
     sources = SourceActivities(

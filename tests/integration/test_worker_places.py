@@ -19,7 +19,7 @@ from tests.support.fake_build_rows import address
 from tests.support.hostile_archives import write_tree
 from tests.support.stored_build_rows import COMMIT
 from tests.support.stored_builds import STAYS_OPEN, Ordered, StoredBuilds
-from worker import Parts, _workflow_workers
+from worker import Parts, workflow_workers
 
 MORE_THAN_LIGHT_ACTIVITIES_RUN_AT_ONCE = 66
 
@@ -41,7 +41,7 @@ async def test_the_next_build_finds_a_place_to_fetch_in_however_many_wait(
             instance="an-instance",
         )
         stack.push_async_callback(parts.source_host.aclose)
-        for worker in _workflow_workers(parts):
+        for worker in workflow_workers(parts):
             await stack.enter_async_context(worker)
         runs = TemporalRuns(client, stays_open=STAYS_OPEN)
         ahead = [await begun(builds, runs) for _build in range(2)]  # nobody builds them: their sources stay ahead
