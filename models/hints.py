@@ -7,7 +7,7 @@ NOTIFY (it takes a lock that orders all commits), so hints leave on their own, g
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
@@ -47,10 +47,11 @@ class Watch:
 
 
 class Hints(Background):
-    """Sends and receives. Use as `async with Hints(url) as hints`."""
+    """Sends and receives. Use as `async with Hints(url) as hints`; `watch` makes what each waiter waits with."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, watch: Callable[[], Watch] = Watch) -> None:
         self._url = url
+        self._watch = watch
         self._watches: dict[str, set[Watch]] = defaultdict(set)
         self._pending: set[str] = set()
         self._wake = asyncio.Event()
@@ -64,7 +65,7 @@ class Hints(Background):
     @asynccontextmanager
     async def watching(self, topic: str) -> AsyncIterator[Watch]:
         """Watch a topic; hints given from now on are seen."""
-        watch = Watch()
+        watch = self._watch()
         self._watches[topic].add(watch)
         try:
             yield watch

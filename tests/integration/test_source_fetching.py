@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -30,21 +29,10 @@ PATIENCE_SECONDS = 30
 
 
 class WatchWithoutAClock(Watch):
-    async def wait(self, at_most_seconds: float = 1.0) -> None:
-        await super().wait(PATIENCE_SECONDS * 2)
-
-
-class HintsWithoutAClock(Hints):
     """Only a hint wakes who waits, so that a test sees whether one was given."""
 
-    @asynccontextmanager
-    async def watching(self, topic: str) -> AsyncIterator[Watch]:
-        watch = WatchWithoutAClock()
-        self._watches[topic].add(watch)
-        try:
-            yield watch
-        finally:
-            self._watches[topic].discard(watch)
+    async def wait(self, at_most_seconds: float = 1.0) -> None:
+        await super().wait(PATIENCE_SECONDS * 2)
 
 
 @dataclass(frozen=True)
@@ -68,7 +56,7 @@ class Fetching:
 async def fetching(
     database: Database, database_url: str, builds: StoredBuilds, tmp_path: Path
 ) -> AsyncIterator[Fetching]:
-    hints = HintsWithoutAClock(database_url)
+    hints = Hints(database_url, watch=WatchWithoutAClock)
     hosts = Hosts(database, hints, tmp_path)
     source_host = FakeSourceHost(tmp_path)
     with WorkArea(tmp_path / "work") as area:
