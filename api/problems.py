@@ -160,7 +160,9 @@ def _http_response(scope: Scope, error: HTTPException, routes: Sequence[APIRoute
     if status == HTTPStatus.NOT_FOUND:
         code, detail = "not_found", "There is nothing at this path; /docs shows every path there is."
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = allowed_methods(routes, scope["path"]) or headers.get("Allow", "")
+        # the framework's own paths tell theirs, in any order
+        methods = allowed_methods(routes, scope["path"]) or set(headers.get("Allow", "").split(", "))
+        allowed = ", ".join(sorted(methods))
         headers = {"Allow": allowed}
         code, detail = "method_not_allowed", f"This path takes no {scope['method'][:20]}; it takes {allowed}."
     elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -173,9 +175,8 @@ def _http_response(scope: Scope, error: HTTPException, routes: Sequence[APIRoute
     return Response(problem_body(scope, status, code, detail, errors), status, headers, PROBLEM_JSON)
 
 
-def allowed_methods(routes: Sequence[APIRoute], path: str) -> str:
-    methods = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
-    return ", ".join(sorted(methods))
+def allowed_methods(routes: Sequence[APIRoute], path: str) -> set[str]:
+    return {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
 
 
 def answers(*errors: type[DomainError]) -> dict[int | str, dict[str, Any]]:

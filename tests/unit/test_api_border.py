@@ -4,14 +4,19 @@ import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import TypeAdapter
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from activities.ports import RepositoryTag
 from api.conditional import is_matched
 from api.cursors import cursor_of, place_of
 from api.github_tags import by_version
+from api.problems import install_problem_handlers
 from api.readiness import cache_word
 from api.routers.images import Wait
 from api.security import refusal
@@ -128,3 +133,16 @@ def test_an_answer_that_is_older_than_it_may_be_says_that_the_cache_fails(age_se
 @pytest.mark.parametrize(("wanted", "given"), [("0", 0), ("300", 300), ("301", 300), ("600", 300), ("9" * 30, 300)])
 def test_nobody_waits_for_longer_than_five_minutes(wanted: str, given: int) -> None:
     assert TypeAdapter[int](Wait).validate_python(wanted) == given
+
+
+async def test_methods_that_a_path_takes_are_told_in_alphabetical_order_whoever_serves_it() -> None:
+    async def frameworks_own(scope: Scope, receive: Receive, send: Send) -> None:
+        raise HTTPException(405, headers={"Allow": "PUT, HEAD, GET"})  # its order is that of a set
+
+    app = FastAPI()
+    app.mount("/page", frameworks_own)
+    install_problem_handlers(app, [])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://slipway") as http:
+        answer = await http.post("/page/one")
+    assert answer.headers["allow"] == "GET, HEAD, PUT"
+    assert answer.json()["detail"] == "This path takes no POST; it takes GET, HEAD, PUT."

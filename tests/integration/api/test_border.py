@@ -149,7 +149,14 @@ async def test_whatever_can_be_read_answers_head_with_the_same_headers(server: R
         read, head = await server.http.get(path), await server.http.head(path)
         assert (head.status_code, head.content) == (read.status_code, b""), path
         assert head.headers["content-type"] == read.headers["content-type"]
-    assert (await server.http.put("/docs")).headers["allow"] == "GET, HEAD"
+
+
+async def test_what_can_only_be_read_says_so_in_one_way(server: RunningApi) -> None:
+    for path in ("/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css", "/health"):
+        answer = await server.http.put(path)
+        problem = _check_problem(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == "GET, HEAD", path
+        assert problem["detail"] == "This path takes no PUT; it takes GET, HEAD."
 
 
 async def test_the_description_shows_each_path_once_with_its_errors(server: RunningApi) -> None:
