@@ -59,6 +59,7 @@ class Database:
             max_overflow=0,
             pool_timeout=pool_wait.total_seconds(),
             pool_pre_ping=True,
+            hide_parameters=True,  # an error's text goes to the log, and parameters hold what callers sent
             connect_args={
                 "connection_class": _Connection,
                 "timeout": _CONNECT_SECONDS,

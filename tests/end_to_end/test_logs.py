@@ -81,3 +81,29 @@ async def test_odd_bytes_pass_whole(product: Product) -> None:
     assert bytes(stream.data) == whole
     assert whole.split(b"Step 3/3 : RUN cat /odd\n", 1)[1].rstrip(b"\n") == odd
     assert "\ufffd" in row["build_log"]
+
+
+async def test_bytes_that_no_text_may_hold_pass_whole_and_keep_no_build_from_its_end(product: Product) -> None:
+    odd = "RUN printf 'nul \\000 and \\377 end\\n'"
+    commits = {
+        "odd-success": product.repository("odd-success", {"Dockerfile": f"{product.base}{odd}\n"}),
+        "odd-failure": product.repository("odd-failure", {"Dockerfile": f"{product.base}{odd}; exit 7\n"}),
+    }
+    orders = [await product.order(name, commit) for name, commit in commits.items()]
+    success, failure = [await product.settled(row["id"]) for row in orders]
+    assert (success["build_status"], failure["build_status"]) == ("success", "failed")
+    assert "exit code 7" in failure["build_error"]
+    for row in (success, failure):
+        whole = (await product.api.get(f"/api/v1/images/{row['id']}/log")).content
+        assert b"nul \0 and \xff end\n" in whole
+        attempts = await product.rows("SELECT 1 FROM build_executions WHERE build_id = $1::uuid", row["build_id"])
+        assert len(attempts) == 1
+
+
+async def test_a_dockerfile_that_is_no_text_is_a_failed_build_that_says_so(product: Product) -> None:
+    commit = product.repository("odd-dockerfile", {"Dockerfile": b"\x00\xff\xfe garbage\n"})
+    row = await product.settled((await product.order("odd-dockerfile", commit))["id"])
+    assert row["build_status"] == "failed"
+    assert "lease" not in row["build_error"]
+    attempts = await product.rows("SELECT 1 FROM build_executions WHERE build_id = $1::uuid", row["build_id"])
+    assert len(attempts) == 1

@@ -190,6 +190,17 @@ async def test_a_failed_attempt_keeps_what_failed(builds: StoredBuilds, fence: F
     assert (await builds.events(build))[-2:] == ["build.attempt_ended", "build.log_incomplete"]
 
 
+async def test_what_postgres_cannot_hold_as_text_is_replaced_and_the_end_is_kept(
+    builds: StoredBuilds, fence: Fence
+) -> None:
+    await fence.register(described())
+    execution, _is_new = await fence.open(await builds.running(at=40))
+    error = DockerBuildFailed("no \x00", failing_step="Step 1/1 : RUN \x00\ud800", exit_code=1)
+    await fence.end(execution, ExecutionEnd("failed", log_bytes=2, log_tail="a\x00", error=error))
+    kept = await fence.read(execution)
+    assert (kept.log_tail, kept.error, kept.failing_step) == ("a\ufffd", "no \ufffd", "Step 1/1 : RUN \ufffd\ufffd")
+
+
 async def test_the_first_attempt_after_a_resume_is_no_second_try_at_the_state(
     builds: StoredBuilds, fence: Fence
 ) -> None:
