@@ -25,6 +25,7 @@ from activities.builder_identity import BuilderIdentity, light_queue
 from activities.ended_runs import EndedRuns
 from activities.error_border import ErrorBorder
 from activities.image import ImageActivities
+from activities.ports import SourceHost
 from activities.relay import Relay
 from activities.source import DownloadLimits, SourceActivities, TagActivities
 from activities.source_tree import ArchiveLimits
@@ -60,7 +61,7 @@ class Parts:
     database: Database
     hints: Hints
     client: Client
-    source_host: GitHub
+    source_host: SourceHost
     store: LocalStore
     area: WorkArea
     instance: str

@@ -19,7 +19,7 @@ from activities.work_area import WorkArea
 from models.build_payloads import ArtifactReport, Checkpoint, StageOutcome
 from models.build_repository import BuildRepository
 from models.database import Database
-from models.errors import CommitMismatch, SourceBroken, SourceHostUnreachable, SourceRefused
+from models.errors import CommitMismatch, SourceHostUnreachable, SourceRefused
 from models.execution_repository import ExecutionRepository
 from models.hints import SLOTS, Hints
 
@@ -82,27 +82,42 @@ class SourceActivities:
 
     @activity.defn
     async def fetch_source(self, build: Checkpoint) -> StageOutcome:
-        """Keep the tarball of the resolved commit. Idempotent: the key names the commit, whose bytes never change."""
+        """Download the tarball of the resolved commit, judge it and keep it. A repeat downloads it once more."""
         # By the clock, not by chunk: a stalled download ends by the adapter's own timeout, which can name the cause.
         async with beating():
             await self._wait_for_turn(build)
-            return await self._keep(build)
-
-    async def _keep(self, build: Checkpoint) -> StageOutcome:
-        commit = build.variables["commit_sha"]
-        key = f"source/{build.repo}/{commit}.tar.gz"
-        kept = await self._store.path_of(key)
-        if kept is not None and not await self._is_sound(kept):
-            await self._store.delete(key)
-            kept = None
-        if kept is None:
-            folder = await asyncio.to_thread(self._area.folder, f"fetch-{build.build_id}-{activity.info().attempt}")
             async with self._downloads:
-                await self._fetch(build.repo, commit, folder / "source.tar.gz", key)
-            kept = await self._store.path_of(key)
-        if kept is None:
-            raise SourceHostUnreachable("The source was stored and is gone again; it is fetched once more.")
-        size_bytes, sha256 = await asyncio.to_thread(measure, kept)
+                return await self._fetch(build)
+
+    async def _wait_for_turn(self, build: Checkpoint) -> None:
+        """Return when few enough sources lie ready ahead of the builders."""
+        async with self._hints.watching(SLOTS) as watch:
+            while True:
+                async with self._database.transaction() as session:
+                    if await ExecutionRepository(session).may_fetch(build.build_id):
+                        return
+                await watch.wait(1)
+
+    async def _fetch(self, build: Checkpoint) -> StageOutcome:
+        repo, commit = build.repo, build.variables["commit_sha"]
+        folder = await asyncio.to_thread(self._area.folder, f"fetch-{build.build_id}-{activity.info().attempt}")
+        path = folder / "source.tar.gz"
+        try:
+            try:
+                async with asyncio.timeout(self._download.longest.total_seconds()):
+                    await self._stream(repo, commit, path)
+            except TimeoutError as error:
+                raise SourceHostUnreachable(
+                    f"The source of {repo} did not arrive within {self._download.longest.total_seconds():.0f} seconds."
+                ) from error
+            summary = await run_stoppable(partial(inspect_archive, path, self._archive))
+            size_bytes, sha256 = await asyncio.to_thread(measure, path)
+            # by its bytes: GitHub may pack a commit anew, and a build that waits to be resumed needs those it saw
+            key = f"source/{repo}/{commit}/{sha256}.tar.gz"
+            await self._store.put_file(key, path)
+        finally:
+            await asyncio.to_thread(_remove, path)
+        log.info("source_fetched", extra={"key": key, "entries": summary.entries, "bytes": summary.unpacked_bytes})
         archive = ArtifactReport(
             state_code=20,
             name="source_archive",
@@ -115,39 +130,6 @@ class SourceActivities:
         return StageOutcome(
             message=f"{size_bytes} bytes", artifacts=(archive,), variables={"source_key": key, "source_sha256": sha256}
         )
-
-    async def _is_sound(self, kept: Path) -> bool:
-        """Judge an archive that an earlier build kept: what lies there may be damaged meanwhile."""
-        try:
-            await run_stoppable(partial(inspect_archive, kept, self._archive))
-        except SourceBroken:
-            log.exception("kept_source_broken", extra={"path": str(kept)})
-            return False
-        return True
-
-    async def _wait_for_turn(self, build: Checkpoint) -> None:
-        """Return when few enough sources lie ready ahead of the builders."""
-        async with self._hints.watching(SLOTS) as watch:
-            while True:
-                async with self._database.transaction() as session:
-                    if await ExecutionRepository(session).may_fetch(build.build_id):
-                        return
-                await watch.wait(1)
-
-    async def _fetch(self, repo: str, commit: str, path: Path, key: str) -> None:
-        try:
-            try:
-                async with asyncio.timeout(self._download.longest.total_seconds()):
-                    await self._stream(repo, commit, path)
-            except TimeoutError as error:
-                raise SourceHostUnreachable(
-                    f"The source of {repo} did not arrive within {self._download.longest.total_seconds():.0f} seconds."
-                ) from error
-            summary = await run_stoppable(partial(inspect_archive, path, self._archive))
-            log.info("source_fetched", extra={"key": key, "entries": summary.entries, "bytes": summary.unpacked_bytes})
-            await self._store.put_file(key, path)
-        finally:
-            await asyncio.to_thread(_remove, path)
 
     async def _stream(self, repo: str, commit: str, path: Path) -> None:
         size_bytes = 0

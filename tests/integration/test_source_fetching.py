@@ -1,6 +1,7 @@
 """Sources on their way into the store: who is fetched when, and what is kept of it."""
 
 import asyncio
+import gzip
 import hashlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from tests.support.stored_builds import Ordered, StoredBuilds, checkpoint
 
 DOWNLOADS_AT_ONCE = 8
 PATIENCE_SECONDS = 30
+OF_ONE_COMMIT = {"commit_sha": "ab" * 20}
 
 
 class WatchWithoutAClock(Watch):
@@ -122,16 +124,30 @@ async def test_no_more_than_eight_sources_are_on_their_way_at_once(fetching: Fet
 # what is kept
 
 
-async def test_a_source_that_is_kept_already_is_not_fetched_again(fetching: Fetching) -> None:
-    [build] = await fetching.waiting(1)
+async def test_each_build_downloads_its_source_and_equal_ones_are_kept_once(fetching: Fetching) -> None:
+    first, second = (build.model_copy(update={"variables": OF_ONE_COMMIT}) for build in await fetching.waiting(2))
     fetching.source_host.let_come(2)
-    first = await fetching.fetch(build)
-    assert await fetching.fetch(build) == first
-    assert fetching.source_host.asked == commits_of([build])
+    kept = await fetching.fetch(first)
+    assert await fetching.fetch(second) == kept
+    assert fetching.source_host.asked == commits_of([first, second])
+
+
+async def test_a_commit_that_is_packed_anew_leaves_the_source_of_an_earlier_build_alone(fetching: Fetching) -> None:
+    first, second = (build.model_copy(update={"variables": OF_ONE_COMMIT}) for build in await fetching.waiting(2))
+    fetching.source_host.let_come(2)
+    before, archive = await fetching.fetch(first), fetching.source_host.archive
+    fetching.source_host.archive = gzip.compress(gzip.decompress(archive), compresslevel=1, mtime=1)
+    after = await fetching.fetch(second)
+    for outcome, wanted in ((before, archive), (after, fetching.source_host.archive)):
+        kept = await fetching.hosts.store.path_of(outcome.variables["source_key"])
+        assert kept is not None
+        assert kept.read_bytes() == wanted
 
 
 @pytest.mark.parametrize("damage", BROKEN)
-async def test_a_kept_source_that_is_damaged_meanwhile_is_fetched_again(fetching: Fetching, damage: str) -> None:
+async def test_a_kept_source_that_is_damaged_meanwhile_is_mended_by_the_next_download(
+    fetching: Fetching, damage: str
+) -> None:
     [build] = await fetching.waiting(1)
     fetching.source_host.let_come(2)
     first = await fetching.fetch(build)
@@ -139,5 +155,4 @@ async def test_a_kept_source_that_is_damaged_meanwhile_is_fetched_again(fetching
     assert kept is not None
     BROKEN[damage](kept)
     assert await fetching.fetch(build) == first
-    assert fetching.source_host.asked == commits_of([build, build])
     assert kept.read_bytes() == fetching.source_host.archive

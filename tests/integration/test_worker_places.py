@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from activities.adapters.github import GitHub
 from activities.adapters.local_store import LocalStore
 from activities.adapters.temporal import TemporalRuns, connect
 from activities.work_area import WorkArea
@@ -16,7 +15,7 @@ from settings import Settings
 from tests.support.build_trials import temporal_server
 from tests.support.eventually import eventually
 from tests.support.fake_build_rows import address
-from tests.support.hostile_archives import write_tree
+from tests.support.fake_source_host import FakeSourceHost
 from tests.support.stored_build_rows import COMMIT
 from tests.support.stored_builds import STAYS_OPEN, Ordered, StoredBuilds
 from worker import Parts, workflow_workers
@@ -30,17 +29,18 @@ async def test_the_next_build_finds_a_place_to_fetch_in_however_many_wait(
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporal_server(tmp_path))
         client = await connect(lazy=False, address=server.address)
+        source_host = FakeSourceHost(tmp_path)
+        source_host.let_come(3)
         parts = Parts(
             settings=Settings(_env_file=None, data_dir=tmp_path, drain_timeout=timedelta(seconds=1)),
             database=database,
             hints=await stack.enter_async_context(Hints(database_url)),
             client=client,
-            source_host=GitHub("http://127.0.0.1:9", None, timedelta(seconds=1)),
-            store=await store_with_the_source(tmp_path),
+            source_host=source_host,
+            store=LocalStore(tmp_path / "objects"),
             area=stack.enter_context(WorkArea(tmp_path / "work")),
             instance="an-instance",
         )
-        stack.push_async_callback(parts.source_host.aclose)
         for worker in workflow_workers(parts):
             await stack.enter_async_context(worker)
         runs = TemporalRuns(client, stays_open=STAYS_OPEN)
@@ -54,13 +54,6 @@ async def test_the_next_build_finds_a_place_to_fetch_in_however_many_wait(
         urgent = await begun(builds, runs, priority=1)
         await reaches(builds, urgent, StateCode.BUILD)
         assert {(await builds.row(build.build_id)).current_state for build in waiting} == {StateCode.FETCH_SOURCE}
-
-
-async def store_with_the_source(folder: Path) -> LocalStore:
-    store = LocalStore(folder / "objects")
-    write_tree(folder / "source.tar.gz")
-    await store.put_file(f"source/demo/hello/{COMMIT}.tar.gz", folder / "source.tar.gz")
-    return store
 
 
 async def begun(builds: StoredBuilds, runs: TemporalRuns, *, priority: int = 3) -> Ordered:

@@ -13,7 +13,7 @@ from tests.support.stored_build_rows import COMMIT
 
 HOST_QUEUE = "engine@fake-builder"
 IMAGE_ID = "sha256:" + "cd" * 32
-_SOURCE = f"source/demo/hello/{COMMIT}.tar.gz"
+_SOURCE = f"source/demo/hello/{COMMIT}/{'ab' * 32}.tar.gz"
 _BEAT_SECONDS = 0.1
 
 Behaviour = Callable[[Checkpoint], Awaitable[StageOutcome | None]]  # None: go on as if nothing had been said
