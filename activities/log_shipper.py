@@ -35,14 +35,18 @@ class _Shipment:
     shown: BuildProgress = field(default_factory=BuildProgress)
     shown_at: float = 0.0
     loss: str | None = None  # why its rest cannot be shipped
+    is_ended: bool = False  # then its last progress does not wait for its time
 
     @property
     def token(self) -> int:
         return self.execution.token or 0
 
     def has_news(self, now: float) -> bool:
-        is_progress_due = now - self.shown_at >= _PROGRESS_EVERY_SECONDS and self.source.progress != self.shown
-        return self.is_unshipped or is_progress_due
+        return self.is_unshipped or self.is_progress_due(now)
+
+    def is_progress_due(self, now: float) -> bool:
+        is_time = self.is_ended or now - self.shown_at >= _PROGRESS_EVERY_SECONDS
+        return is_time and self.source.progress != self.shown
 
     @property
     def is_unshipped(self) -> bool:
@@ -83,7 +87,8 @@ class LogShipper(Background):
         shipment = self._shipments.get(token)
         if shipment is None:
             return ShippedLog(0, "")
-        while shipment.is_unshipped:
+        shipment.is_ended = True
+        while shipment.has_news(0):
             await self._ship([shipment])
         tail = await self._read(shipment, max(0, shipment.shipped - _TAIL_BYTES), _TAIL_BYTES)
         return ShippedLog(shipment.shipped, tail.decode("utf-8", errors="replace"), shipment.loss)
@@ -120,13 +125,14 @@ class LogShipper(Background):
                 shipment.is_in_doubt = True
             read = [await self._read_new(shipment) for shipment in due]
             progress = [shipment.source.progress for shipment in due]
+            showing: list[tuple[_Shipment, BuildProgress]] = []
             async with self._database.transaction() as session:
                 logs, executions = LogRepository(session), ExecutionRepository(session)
                 for shipment, data, shown in zip(due, read, progress, strict=True):
                     execution = shipment.execution
                     if data:
                         await logs.add(shipment.token, execution.log_day, LogBytes(shipment.shipped, data))
-                    if shown != shipment.shown and now - shipment.shown_at >= _PROGRESS_EVERY_SECONDS:
+                    if shipment.is_progress_due(now):
                         await executions.show_progress(
                             execution.build_id,
                             execution.attempt,
@@ -134,7 +140,9 @@ class LogShipper(Background):
                             steps=shown.steps,
                             last_line=shown.last_line,
                         )
-                        shipment.shown, shipment.shown_at = shown, now
+                        showing.append((shipment, shown))
+            for shipment, shown in showing:
+                shipment.shown, shipment.shown_at = shown, now
             for shipment, data in zip(due, read, strict=True):
                 shipment.shipped += len(data)
                 shipment.is_in_doubt = False

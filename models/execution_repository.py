@@ -157,6 +157,9 @@ class ExecutionRepository:
         await self._event("build.attempt_ended", row, {"attempt": row.attempt, "outcome": end.outcome})
         if end.log_loss is not None:
             await self._event("build.log_incomplete", row, {"attempt": row.attempt, "why": end.log_loss})
+        if end.outcome == "succeeded":  # steps of several stages run at once: the last one told need not be the last
+            done = update(BuildProgress).where(col(BuildProgress.build_id) == row.build_id)
+            await self._session.execute(done.values(step=col(BuildProgress.steps), updated_at=func.now()))
 
     async def show_progress(self, build_id: UUID, attempt: int, *, step: int, steps: int, last_line: str) -> None:
         """Store how far an attempt is; the caller keeps it to one write a second."""

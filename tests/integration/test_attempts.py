@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from activities.ports import BuildProgress
 from models.build_lifecycle import BuildStatus, StateCode
 from models.database import Database
 from models.errors import BuildCancelled, DatabaseUnreachable, ExecutionLost
@@ -151,6 +152,21 @@ async def test_a_kept_source_that_is_damaged_sends_the_build_back_to_fetch_it_ag
         (await host.engine.next_build()).succeed()
         assert (await building).variables["image_id"] == IMAGE_ID
     assert await outcomes(builds) == ["failed", "succeeded"]
+
+
+# what is told of an attempt
+
+
+async def test_a_success_shows_all_its_steps_done(hosts: Hosts, builds: StoredBuilds) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-1") as host:
+        building = await host.watch(build)
+        work = await host.engine.next_build()
+        work.progress = BuildProgress(step=2, steps=4, last_line="Step 2/4 : RUN make")
+        work.succeed()
+        await building
+    [shown] = await builds.fetch("SELECT step, steps, last_line FROM build_progress")
+    assert (shown["step"], shown["steps"], shown["last_line"]) == (4, 4, "Step 2/4 : RUN make")
 
 
 # a log on the builder's disk that is damaged
