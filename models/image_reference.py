@@ -4,7 +4,7 @@ import re
 
 from models.errors import RequestInvalid
 
-LONGEST_NAME = 255  # distribution/reference: NameTotalLengthMax
+LONGEST_NAME = 255  # with its host, as Docker counts it; distribution/reference: NameTotalLengthMax
 LONGEST_TAG = 100
 RESERVED_PREFIX = "slipway/"  # the names of attempts: slipway/<build id>:<token>
 
@@ -36,7 +36,7 @@ def normalise_name(name: str) -> str:
     Raises RequestInvalid for what is not a plain image name: another grammar, a tag or digest in it, a reserved name.
     """
     domain, path = _split_domain(name)
-    is_valid = len(name) <= LONGEST_NAME and _DOMAIN_ONLY.fullmatch(domain) and _PATH.fullmatch(path)
+    is_valid = len(f"{domain}/{path}") <= LONGEST_NAME and _DOMAIN_ONLY.fullmatch(domain) and _PATH.fullmatch(path)
     short = _short_form(domain, path)
     # the short form must not read as something else: another host's image, or an image's id
     if not is_valid or _split_domain(short) != (domain, path) or _IMAGE_ID.fullmatch(short):
