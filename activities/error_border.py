@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from models.build_payloads import Checkpoint
+from models.build_payloads import Checkpoint, Claim, StateReport, WishReport
 from models.errors import DATABASE_AWAY, DomainError
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,9 @@ class _Border(ActivityInboundInterceptor):
 def _bound(call: ExecuteActivityInput) -> dict[str, Any]:
     info = activity.info()
     bound: dict[str, Any] = {"activity": info.activity_type, "workflow": info.workflow_id, "try": info.attempt}
-    if call.args and isinstance(call.args[0], Checkpoint):
-        bound |= {"build": str(call.args[0].build_id), "correlation_id": call.args[0].correlation_id}
+    given = call.args[0] if call.args else None
+    if isinstance(given, Checkpoint | Claim | StateReport | WishReport):
+        bound["build"] = str(given.build_id)
+    if isinstance(given, Checkpoint):  # the others come before a run knows, or follow lines that name it
+        bound["correlation_id"] = given.correlation_id
     return bound

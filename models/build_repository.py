@@ -117,6 +117,8 @@ class BuildRepository:
         if row is None or row.generation != report.generation:
             return False
         wish = report.wish
+        if wish.wish == Wish.RESUME and _is_resuming(row, wish.state_code):
+            return True  # the answer to the same wish was lost
         try:
             check_wish(self._facts(row, now), wish.wish)
             self._apply_wish(row, now, wish.wish, wish.state_code)
@@ -280,6 +282,11 @@ class BuildRepository:
 
     async def _event(self, event_type: str, row: Build, payload: dict[str, Any], actor: str = _RUN_ACTOR) -> None:
         await self._events.add_build_event(event_type, row.id, generation=row.generation, actor=actor, payload=payload)
+
+
+def _is_resuming(row: Build, state_code: int | None) -> bool:
+    """Say whether the row wants this very resume already, and no run has taken it up."""
+    return row.status == BuildStatus.PENDING and row.resume_from is not None and state_code in (None, row.resume_from)
 
 
 def fairness_key(third_party_id: str | None, project_id: UUID | None, repo: str | None) -> str:
