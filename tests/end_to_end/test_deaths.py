@@ -5,6 +5,8 @@ import subprocess
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from tests.support.product import Product
 
 _SLOW = "RUN for i in 1 2 3 4 5 6; do echo tick-{name}-$i; sleep 1; done\n"
@@ -72,16 +74,19 @@ async def test_worker_killed_in_mid_download(product: Product) -> None:
     await _check_nothing_is_doubled(product, await product.settled(row["id"]), built_again=False)
 
 
-async def test_worker_killed_in_mid_register(product: Product) -> None:
-    commit = product.repository("worker-register", {"Dockerfile": product.base + "RUN echo tick-wr-1\n"})
-    row = await product.order("worker-register", commit)
-
-    async def is_registering() -> bool:
-        states = await product.rows("SELECT current_state FROM builds WHERE id = $1::uuid", row["build_id"])
-        return bool(states[0]["current_state"] >= 90)
-
-    await product.until(is_registering)
-    await product.kill("worker")
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [
+        ("in-mid-report", "NEW.current_state = 60 AND OLD.current_state < 60"),
+        ("in-mid-register", "NEW.status = 'succeeded' AND OLD.status <> 'succeeded'"),
+    ],
+)
+async def test_worker_killed_within_a_transaction(product: Product, name: str, moment: str) -> None:
+    commit = product.repository(name, {"Dockerfile": product.base + f"RUN echo tick-{name}-1\n"})
+    async with product.holding_builds(f"{moment} AND NEW.image_name = '{product.prefix}/{name}'") as is_held:
+        row = await product.order(name, commit)
+        await product.until(is_held)
+        await product.kill("worker")
     await product.start("worker")
     await _check_nothing_is_doubled(product, await product.settled(row["id"]), built_again=False)
 
