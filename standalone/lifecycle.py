@@ -22,10 +22,10 @@ from standalone.programs import open_log, tail
 from standalone.progress import moments
 from standalone.run_record import RunRecord
 from standalone.stack import Stack
-from standalone.supervisor import LOCK, Moment, end_leftovers
+from standalone.supervisor import LOCK, Moment, end_leftovers, refuse_living
 
 _READY_WITHIN = timedelta(seconds=90)
-_STOPPED_WITHIN = timedelta(minutes=3)  # more than all graces together
+_TIED_END = timedelta(seconds=2)  # what is tied to a supervisor ends just after it
 _LOOK_AGAIN = 0.2  # seconds
 Told = AsyncGenerator[Moment, None]
 
@@ -54,23 +54,34 @@ async def up(stack: Stack, screen: Console) -> None:
     except NotReady:
         raise
     except BaseException:  # also Ctrl-C: half a stack is of no use
-        await end(supervisor, signal.SIGTERM, _STOPPED_WITHIN)
+        await end(supervisor, signal.SIGTERM, stack.stops_within)
         raise
 
 
 async def down(data_dir: Path, screen: Console) -> None:
-    """Stop the stack of this folder in its order, or what a killed supervisor left. The Docker engine stays."""
+    """Stop the stack of this folder in its order, or what a killed supervisor left. The Docker engine stays.
+
+    Raises CannotStart, with names and numbers, when something still runs after the time that the programs have.
+    """
     record = RunRecord.read(data_dir)
     if not record or not record.supervisor.is_alive():
         await _clear_up(data_dir, screen)
         return
+    until = time.monotonic() + record.stops_within.total_seconds()
     os.kill(record.supervisor.pid, signal.SIGTERM)
     for name, process in reversed(record.programs.items()):
         began = time.monotonic()
-        await until_gone(process, _STOPPED_WITHIN)
-        screen.print(f"  {name:<10} stopped  {time.monotonic() - began:6.1f} s")
-    await end(record.supervisor, signal.SIGTERM, _STOPPED_WITHIN)
+        word = "stopped" if await until_gone(process, _time_left(until)) else "outlives its time"
+        screen.print(f"  {name:<10} {word}  {time.monotonic() - began:6.1f} s")
+    await end(record.supervisor, signal.SIGTERM, _time_left(until))
+    for process in record.programs.values():
+        await until_gone(process, _TIED_END)
+    refuse_living({"supervisor": record.supervisor, **record.programs})
     screen.print("Slipway is down; its data is kept in", str(data_dir), soft_wrap=True)
+
+
+def _time_left(until: float) -> timedelta:
+    return timedelta(seconds=max(0.0, until - time.monotonic()))
 
 
 async def status(stack: Stack, screen: Console) -> bool:

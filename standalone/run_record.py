@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -13,12 +14,16 @@ _FILE = "supervisor.json"
 
 
 class RunRecord(BaseModel):
-    """The supervisor, and the programs that it has started, in the order of their start."""
+    """The supervisor, and the programs that it has started, in the order of their start.
+
+    `stops_within` is how long an orderly end of all may take; it stands here since the settings may change meanwhile.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     supervisor: ProcessIdentity
     programs: dict[str, ProcessIdentity] = {}
+    stops_within: timedelta = timedelta(minutes=3)  # what older releases, which did not write it down, took for enough
 
     @classmethod
     def read(cls, data_dir: Path) -> Self | None:

@@ -17,6 +17,7 @@ from standalone.temporal_server import TemporalDevServer
 
 _REPLACED = ("TEMPORAL_", "DATABASE_URL", "SLIPWAY_DATABASE_URL")  # a parent's values that ours replace
 _SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  # opens nothing but the sandbox; without one it allows 60 requests an hour
+_LAST_RESORT = timedelta(seconds=30)  # beyond all graces: for programs that have to be killed, and ourselves
 _EXTRA_GRACE = timedelta(seconds=15)  # what a process may take beyond draining its work
 
 
@@ -45,6 +46,11 @@ class Stack:
     urls: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     ready_url: str | None = None
+
+    @property
+    def stops_within(self) -> timedelta:
+        """How long it may take until all have ended in their order, the last resort included."""
+        return sum((member.program.grace for member in self.members), _LAST_RESORT)
 
     def log_of(self, name: str) -> Path:
         return self.data_dir / "logs" / f"{name}.log"

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -153,13 +153,24 @@ async def supervise(stack: Stack, tell: Tell, patience: Patience | None = None) 
 
 
 async def end_leftovers(data_dir: Path) -> list[str]:
-    """End what a killed supervisor left, and return the names. Call it only under the supervisor's lock."""
+    """End what a killed supervisor left, and return the names. Call it only under the supervisor's lock.
+
+    Raises CannotStart when something outlives even that; it stays in the record.
+    """
     record = RunRecord.read(data_dir)
     left = {name: process for name, process in record.programs.items() if process.is_alive()} if record else {}
     for process in reversed(left.values()):
         await end(process, signal.SIGINT, _LEFTOVER_GRACE)
+    refuse_living(left)
     RunRecord.forget(data_dir)
     return list(left)
+
+
+def refuse_living(processes: Mapping[str, ProcessIdentity]) -> None:
+    """Raise CannotStart, with names and numbers, when some of them still run."""
+    living = [f"{name} (pid {process.pid})" for name, process in processes.items() if process.is_alive()]
+    if living:
+        raise CannotStart(f"still running: {', '.join(living)}; try once more, then end what stays by hand")
 
 
 def refuse_taken(ports: tuple[tuple[str, int], ...]) -> None:
@@ -178,4 +189,5 @@ def refuse_taken(ports: tuple[tuple[str, int], ...]) -> None:
 
 def _record(stack: Stack, running: dict[str, ProcessIdentity]) -> None:
     ordered = {member.name: running[member.name] for member in stack.members if member.name in running}
-    RunRecord(supervisor=ProcessIdentity.ours(), programs=ordered).write(stack.data_dir)
+    record = RunRecord(supervisor=ProcessIdentity.ours(), programs=ordered, stops_within=stack.stops_within)
+    record.write(stack.data_dir)

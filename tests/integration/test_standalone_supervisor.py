@@ -8,11 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
+from standalone.errors import CannotStart
+from standalone.lifecycle import down
 from standalone.processes import ProcessIdentity, end, until_gone
 from standalone.run_record import RunRecord
-from tests.support.stand_in_stack import NAMES
+from tests.support.stand_in_stack import NAMES, stand_in_stack
 
 PATIENCE = timedelta(seconds=30)
 
@@ -57,11 +63,41 @@ async def supervised(folder: Path, *commands: str) -> AsyncIterator[Supervised]:
         await process.communicate()
 
 
+@dataclass
+class Waiting:
+    """A process that belongs to no supervisor, and ends at a signal."""
+
+    process: asyncio.subprocess.Process
+    identity: ProcessIdentity
+
+
+@asynccontextmanager
+async def waiting() -> AsyncIterator[Waiting]:
+    # a test run in a shell's background inherits an ignored SIGINT; what a supervisor starts does not stay so
+    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print('up', flush=True); signal.pause()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, start_new_session=True, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout
+        assert await process.stdout.readline() == b"up\n"
+        identity = ProcessIdentity.of(process.pid)
+        assert identity
+        yield Waiting(process, identity)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
 async def test_programs_stop_in_the_opposite_order_of_their_start(tmp_path: Path) -> None:
     async with supervised(tmp_path) as supervisor:
         await supervisor.said("all_ready")
         programs = supervisor.programs()
         assert list(programs) == list(NAMES)
+        record = RunRecord.read(tmp_path)
+        assert record
+        assert record.stops_within == stand_in_stack(tmp_path, {}).stops_within
         supervisor.process.send_signal(signal.SIGTERM)
         await supervisor.rest()
         assert await supervisor.process.wait() == 0
@@ -96,19 +132,31 @@ async def test_a_killed_supervisor_leaves_no_orphan_and_the_next_one_starts(tmp_
 
 
 async def test_what_outlived_a_killed_supervisor_is_ended_by_the_next_one(tmp_path: Path) -> None:
-    # a test run in a shell's background inherits an ignored SIGINT; what a supervisor starts does not stay so
-    waiting = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print('up', flush=True); signal.pause()"
-    leftover = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", waiting, start_new_session=True, stdout=asyncio.subprocess.PIPE
-    )
-    assert leftover.stdout
-    assert await leftover.stdout.readline() == b"up\n"
-    identity, another = ProcessIdentity.of(leftover.pid), ProcessIdentity(os.getpid(), "a number used again")
-    assert identity
-    RunRecord(supervisor=another, programs={"api": identity, "worker": another}).write(tmp_path)
-    async with supervised(tmp_path) as supervisor:
-        await supervisor.said("all_ready")
-        assert await leftover.wait() == -signal.SIGINT
+    another = ProcessIdentity(os.getpid(), "a number used again")
+    async with waiting() as leftover:
+        RunRecord(supervisor=another, programs={"api": leftover.identity, "worker": another}).write(tmp_path)
+        async with supervised(tmp_path) as supervisor:
+            await supervisor.said("all_ready")
+            assert await leftover.process.wait() == -signal.SIGINT
+
+
+async def test_down_fails_and_names_what_outlives_its_time_and_a_second_one_ends_it(tmp_path: Path) -> None:
+    shown = StringIO()
+    screen = Console(file=shown, width=200)
+    async with waiting() as supervisor, waiting() as worker:
+        RunRecord(
+            supervisor=supervisor.identity,
+            programs={"worker": worker.identity},
+            stops_within=timedelta(milliseconds=100),
+        ).write(tmp_path)
+        with pytest.raises(CannotStart, match=rf"^still running: worker \(pid {worker.identity.pid}\)"):
+            await down(tmp_path, screen)
+        assert "worker     outlives its time" in shown.getvalue()
+        assert "is down" not in shown.getvalue()
+        assert await supervisor.process.wait() == -signal.SIGTERM
+        await down(tmp_path, screen)
+        assert "ended what was left: worker" in shown.getvalue()
+        assert await worker.process.wait() == -signal.SIGINT
 
 
 async def test_a_program_that_does_not_start_is_shown_with_its_log_and_nothing_stays(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,9 @@ def test_a_given_temporal_is_used_with_all_its_connection_settings(tmp_path: Pat
 def test_links_to_temporal_follow_the_port_of_its_ui(tmp_path: Path, values: dict[str, int], url: str | None) -> None:
     stack = stack_of(tmp_path, None, **values)
     assert stack.urls["Temporal"] == told(stack, "api")["SLIPWAY_TEMPORAL_UI_URL"] == (url or "http://127.0.0.1:8233")
+
+
+def test_the_time_to_stop_grows_with_the_time_that_stopping_processes_give_their_work(tmp_path: Path) -> None:
+    drain = timedelta(hours=1)
+    stack = stack_of(tmp_path, drain_timeout=drain)
+    assert stack.stops_within > sum((member.program.grace for member in stack.members), timedelta()) > 2 * drain

@@ -46,10 +46,17 @@ def test_a_lock_is_held_by_one_and_free_again_after_it(tmp_path: Path) -> None:
 
 def test_what_runs_is_read_as_it_was_written(tmp_path: Path) -> None:
     record = RunRecord(supervisor=ProcessIdentity.ours(), programs={"api": ProcessIdentity(7, "then")})
+    record = record.model_copy(update={"stops_within": timedelta(hours=1.5)})
     record.write(tmp_path)
     assert RunRecord.read(tmp_path) == record
     RunRecord.forget(tmp_path)
     assert RunRecord.read(tmp_path) is None
+
+
+def test_a_record_of_a_release_that_did_not_write_the_time_down_is_read(tmp_path: Path) -> None:
+    record = RunRecord(supervisor=ProcessIdentity.ours(), programs={"api": ProcessIdentity(7, "then")})
+    (tmp_path / "supervisor.json").write_text(record.model_dump_json(exclude={"stops_within"}))
+    assert RunRecord.read(tmp_path) == record
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"supervisor": 7}'])
