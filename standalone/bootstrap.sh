@@ -53,7 +53,9 @@ ensure_venv_module() {
 }
 
 ensure_uv() {
-  .slipway/uv/bin/uv --version >/dev/null 2>&1 && return
+  case "$(.slipway/uv/bin/uv --version 2>/dev/null)" in # "uv 0.1.2 (platform)"
+  "uv ${uv#*==}" | "uv ${uv#*==} "*) return ;;
+  esac
   say "installing $uv"
   "$python" -m venv --clear .slipway/uv
   .slipway/uv/bin/python -m pip install --quiet "$uv" >"$log" 2>&1 ||
