@@ -8,7 +8,7 @@ from uuid import uuid4
 from temporalio.client import Client
 
 from benchmarks.api_client import ApiClient, NotMeasurable
-from benchmarks.bare_workflow import QUEUE, BareWorkflow
+from benchmarks.bare_workflow import QUEUE, BareRun, BareWorkflow
 from benchmarks.by_hand import HandBuilder
 from benchmarks.effort import Effort
 from benchmarks.sources import HELLO, Source, commit_source, stamping_lines
@@ -114,5 +114,5 @@ async def _watch(client: ApiClient, source: Source) -> tuple[float, float]:
 
 async def _first_activity(temporal: Client) -> float:
     began = time.time()
-    ran_at = await temporal.execute_workflow(BareWorkflow.run, 1, id=f"bench-bare/{uuid4()}", task_queue=QUEUE)
+    ran_at = await temporal.execute_workflow(BareWorkflow.run, BareRun(), id=f"bench-bare/{uuid4()}", task_queue=QUEUE)
     return (ran_at - began) * 1000

@@ -1,4 +1,4 @@
-"""Builds that do nothing: our workflow with all its records in Postgres, beside a bare one with as many activities."""
+"""Builds that do nothing: our workflow with all its records in Postgres, beside bare ones with as many activities."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from temporalio.client import Client
 from activities.adapters.temporal import TemporalRuns
 from activities.build_records import BuildRecordActivities
 from activities.delivery import deliver_dirty
-from benchmarks.bare_workflow import QUEUE, BareWorkflow
+from benchmarks.bare_workflow import QUEUE, BareRun, BareWorkflow
 from benchmarks.effort import Effort
 from benchmarks.stack import BenchStack
 from benchmarks.table import Goal, Raw, Row, Series
@@ -31,7 +31,11 @@ from workflows.image_build import STAGES, ImageBuild
 from workflows.stage import BUILDS_QUEUE
 
 _LEAST_SHARE = 0.5
-_ACTIVITIES = 1 + 2 * len(STAGES) + 1  # claim; enter and work of each stage; the last report
+_RECORDS = 1 + len(STAGES) + 1  # claim, a report for each stage, the last report: local activities
+_BARE = (
+    ("bare workflow of {} activities", BareRun(ordinary=len(STAGES) + _RECORDS)),
+    ("bare workflow of {} activities, {} of them local", BareRun(ordinary=len(STAGES), local=_RECORDS)),
+)
 _DATABASE = "bench_workflows"
 _POOL_SIZE = 12
 _STAYS_OPEN = timedelta(days=1)
@@ -49,7 +53,7 @@ class _Records:
 
 async def measure(bench: BenchStack, effort: Effort) -> list[Row]:
     """The product's own worker and API stand still, so that both kinds have the machine to themselves."""
-    mine, raw = list[float](), list[float]()
+    mine, raw = list[float](), [list[float]() for _kind in _BARE]
     async with AsyncExitStack() as running:
         await running.enter_async_context(bench.without("worker", "api"))
         client = await running.enter_async_context(bare_worker(bench.temporal_address))
@@ -57,15 +61,20 @@ async def measure(bench: BenchStack, effort: Effort) -> list[Row]:
         for number in range(effort.noop_rounds + 1):
             order = f"r{number}"
             ours = await _build(records, client, order, effort.noop_builds)
-            bare = await _run_bare(client, effort.noop_builds)
+            bare = [await _run_bare(client, wanted, effort.noop_builds) for _name, wanted in _BARE]
             if number:  # the first round warms up
                 mine.append(ours)
-                raw.append(bare)
+                for rates, rate in zip(raw, bare, strict=True):
+                    rates.append(rate)
+    return [_row(effort, mine, rates, name, wanted) for (name, wanted), rates in zip(_BARE, raw, strict=True)]
+
+
+def _row(effort: Effort, mine: list[float], raw: list[float], name: str, wanted: BareRun) -> Row:
     rates, bare_rates = Series("builds/s", mine), Series("builds/s", raw)
     share = rates.median / bare_rates.median
     goal = Goal("≥ 0.5 of bare", _LEAST_SHARE, share, "", is_at_least=True)
-    bare_workflow = Raw(f"bare workflow of {_ACTIVITIES} activities", bare_rates)
-    return [Row(f"no-op builds, {effort.noop_builds} at once", rates, bare_workflow, goal)]
+    bare = Raw(name.format(wanted.ordinary + wanted.local, wanted.local), bare_rates)
+    return Row(f"no-op builds, {effort.noop_builds} at once", rates, bare, goal)
 
 
 @asynccontextmanager
@@ -108,14 +117,12 @@ async def _build(records: _Records, client: Client, round_name: str, count: int)
     return count / (time.perf_counter() - began)
 
 
-async def _run_bare(client: Client, count: int) -> float:
+async def _run_bare(client: Client, wanted: BareRun, count: int) -> float:
     places = asyncio.Semaphore(_STARTED_AT_ONCE)
 
     async def start() -> Any:  # noqa: ANN401 - the handle's type has six parameters
         async with places:
-            return await client.start_workflow(
-                BareWorkflow.run, _ACTIVITIES, id=f"bench-bare/{uuid4()}", task_queue=QUEUE
-            )
+            return await client.start_workflow(BareWorkflow.run, wanted, id=f"bench-bare/{uuid4()}", task_queue=QUEUE)
 
     began = time.perf_counter()
     handles = await asyncio.gather(*(start() for _ in range(count)))
