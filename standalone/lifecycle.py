@@ -27,6 +27,7 @@ from standalone.supervisor import LOCK, Moment, end_leftovers, refuse_living
 _READY_WITHIN = timedelta(seconds=90)
 _TIED_END = timedelta(seconds=2)  # what is tied to a supervisor ends just after it
 _LOOK_AGAIN = 0.2  # seconds
+_TAKE_OVER = "`make down up` takes them over"
 Told = AsyncGenerator[Moment, None]
 
 
@@ -37,10 +38,12 @@ class NotReady(CannotStart):
 async def up(stack: Stack, screen: Console) -> None:
     """Start the stack detached, and return when its API says that it is ready. A repeat is harmless.
 
-    Raises CannotStart when a program does not start, leaving nothing, and NotReady.
+    Raises CannotStart when a program does not start, leaving nothing, or when all runs with other settings; NotReady.
     """
     record = RunRecord.read(stack.data_dir)
     if record and record.supervisor.is_alive():
+        if record.made_from != stack.made_from:
+            raise CannotStart(f"Slipway is up, with other settings than now; {_TAKE_OVER}")
         screen.print("Slipway is up already.")
         await _until_ready(stack)
         return
@@ -94,6 +97,9 @@ async def status(stack: Stack, screen: Console) -> bool:
         process = record.programs.get(member.name)
         runs = f"runs     pid {process.pid}" if process and process.is_alive() else "does not run"
         screen.print(f"  {member.name:<10} {runs}")
+    if record.made_from != stack.made_from:  # nor would the URLs be the right ones
+        screen.print(f"The settings have changed since it was started; {_TAKE_OVER}", soft_wrap=True)
+        return False
     missing = await _missing(stack)
     screen.print("ready" if not missing else f"not ready: {missing}", soft_wrap=True)
     show_urls(stack, screen)

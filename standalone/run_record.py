@@ -17,6 +17,7 @@ class RunRecord(BaseModel):
     """The supervisor, and the programs that it has started, in the order of their start.
 
     `stops_within` is how long an orderly end of all may take; it stands here since the settings may change meanwhile.
+    `made_from` tells whether they have: Stack.made_from as it was at the start.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,6 +25,7 @@ class RunRecord(BaseModel):
     supervisor: ProcessIdentity
     programs: dict[str, ProcessIdentity] = {}
     stops_within: timedelta = timedelta(minutes=3)  # what older releases, which did not write it down, took for enough
+    made_from: str = ""
 
     @classmethod
     def read(cls, data_dir: Path) -> Self | None:

@@ -1,5 +1,6 @@
 """Which programs make up standalone, what each is told, and in which order they start."""
 
+import hashlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,7 +38,8 @@ class Member:
 class Stack:
     """What runs together, in the order of start; it is stopped in the opposite order.
 
-    `ports` are those to listen on, by the setting that changes each; `urls` are for people, `notes` too.
+    `ports` are those to listen on, by the setting that changes each; `urls` are for people, `notes` too. `made_from`
+    tells one state of the settings from another; secrets play no part in it.
     """
 
     data_dir: Path
@@ -46,6 +48,7 @@ class Stack:
     urls: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     ready_url: str | None = None
+    made_from: str = ""
 
     @property
     def stops_within(self) -> timedelta:
@@ -90,6 +93,7 @@ class _Plan:
             urls=self._urls(),
             notes=tuple(self._notes),
             ready_url=f"{self._api_url()}/ready",
+            made_from=hashlib.sha256(self._settings.model_dump_json().encode()).hexdigest(),
         )
 
     def _plan_postgres(self) -> None:

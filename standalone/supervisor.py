@@ -189,5 +189,10 @@ def refuse_taken(ports: tuple[tuple[str, int], ...]) -> None:
 
 def _record(stack: Stack, running: dict[str, ProcessIdentity]) -> None:
     ordered = {member.name: running[member.name] for member in stack.members if member.name in running}
-    record = RunRecord(supervisor=ProcessIdentity.ours(), programs=ordered, stops_within=stack.stops_within)
+    record = RunRecord(
+        supervisor=ProcessIdentity.ours(),
+        programs=ordered,
+        stops_within=stack.stops_within,
+        made_from=stack.made_from,
+    )
     record.write(stack.data_dir)

@@ -98,6 +98,11 @@ async def test_up_returns_when_all_is_ready_and_down_leaves_only_the_data(clone:
     code, output = await clone.run("up")
     assert code == 0
     assert "up already" in output
+    (clone.folder / ".env").write_text("SLIPWAY_BUILDER_SLOTS=5\n")
+    for command in ("up", "status"):
+        code, output = await clone.run(command)
+        assert code != 0
+        assert "`make down up`" in output
 
     code, output = await clone.run("down")
     assert code == 0
