@@ -2,15 +2,20 @@
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.problems import PROBLEM_JSON, error_body
-from api.security import Caller
+from api.parts import Api
+from api.problems import PROBLEM_JSON, error_body, invalid_body_response
+from api.security import Caller, caller
 from models.database import Database, Session
 from models.errors import DomainError, RequestInvalid
 from models.idempotency_repository import IdempotencyRepository, KeptAnswer, RequestKey
@@ -24,12 +29,44 @@ HEADER_PARAMETER = {
     "in": "header",
     "required": False,
     "description": "repeats with this key and the same body get the first answer, for 24 hours; another body is 422."
-    " An answer of 422 or 5xx is not kept: the key stays free",
+    " A refusal is kept likewise, but an answer of 5xx is not, nor a refusal that did not look at the body: then the"
+    " key stays free",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 Work = Callable[[Session], Awaitable[KeptAnswer]]
+
+
+class KeepingRoute(APIRoute):
+    """Keeps what FastAPI itself refuses, a body it finds invalid, as a key's first answer: no handler sees that.
+
+    The key covers path and body: a refusal for the query is not kept, since the same body may come with a better one.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        ordinary = super().get_route_handler()
+
+        async def keeping(request: Request) -> Response:
+            try:
+                return await ordinary(request)
+            except (RequestValidationError, HTTPException) as error:
+                refusal = invalid_body_response(request, error)
+                if refusal is None or request.method != "POST" or HEADER not in request.headers:
+                    raise
+            return await _keep_refusal(request, refusal)
+
+        return keeping
+
+
+async def _keep_refusal(request: Request, refusal: Response) -> Response:
+    async def refuse(_session: Session) -> KeptAnswer:
+        return KeptAnswer(refusal.status_code, PROBLEM_JSON, bytes(refusal.body))
+
+    api: Api = request.app.state.api
+    api.migration.check()  # what is no JSON is found before any dependency asked
+    given = await answer_once(request, caller(request), api.given.requests, refuse)
+    return given.response()
 
 
 @dataclass(frozen=True)
@@ -48,8 +85,8 @@ class GivenAnswer:
 async def answer_once(request: Request, who: Caller, database: Database, work: Work) -> GivenAnswer:
     """Do `work` in one transaction and keep its answer under the request's key, if it bears one.
 
-    A refusal undoes the work and is kept like any answer, unless it is 422, or 500 and above: that undoes all, the
-    key's use as well, and is raised. Raises IdempotencyKeyReused, RequestInvalid for a key that is none.
+    A refusal undoes the work and is kept like any answer, unless it is 500 or above: that undoes all, the key's use
+    as well, and is raised. Raises IdempotencyKeyReused, RequestInvalid for a key that is none.
     """
     key = await _key_of(request, who)
     async with database.transaction() as session:
@@ -69,9 +106,7 @@ async def _answer(request: Request, session: Session, work: Work) -> KeptAnswer:
         async with session.begin_nested():
             return await work(session)
     except DomainError as refusal:
-        # what FastAPI finds invalid never gets here, so no 422 is kept: a mended body may come under the same key
-        is_invalid = refusal.status == HTTPStatus.UNPROCESSABLE_ENTITY
-        if is_invalid or refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         return KeptAnswer(refusal.status, PROBLEM_JSON, error_body(request.scope, refusal))
 

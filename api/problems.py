@@ -122,6 +122,21 @@ def install_problem_handlers(app: FastAPI, routes: Sequence[APIRoute]) -> None:
     app.add_exception_handler(HTTPException, http_error)
 
 
+def invalid_body_response(request: Request, error: RequestValidationError | HTTPException) -> Response | None:
+    """Answer for a body that is wrong, and nothing but the body; None for any other error."""
+    if isinstance(error, HTTPException):
+        return _unreadable_response(request.scope) if error.status_code == HTTPStatus.BAD_REQUEST else None
+    is_of_body = all(each["loc"][0] == "body" for each in error.errors())
+    return _invalid_response(request, error) if is_of_body else None
+
+
+def _unreadable_response(scope: Scope) -> Response:
+    """Answer for a body that FastAPI cannot read at all, for which it raises 400."""
+    status, detail = RequestInvalid.status, "The body is not JSON in UTF-8."
+    errors = [ProblemPart(loc=["body"], msg=detail)]
+    return Response(problem_body(scope, status, RequestInvalid.code, detail, errors), status, media_type=PROBLEM_JSON)
+
+
 def _headers(error: DomainError) -> dict[str, str]:
     if error.retry_after is None and error.status not in _TRANSIENT:
         return {}
@@ -156,7 +171,8 @@ def _is_body_of_another_kind(request: Request, errors: Sequence[Mapping[str, Any
 def _http_response(scope: Scope, error: HTTPException, routes: Sequence[APIRoute]) -> Response:
     """Say what the framework itself refused."""
     status, headers = error.status_code, dict(error.headers or {})
-    errors: list[ProblemPart] | None = None
+    if status == HTTPStatus.BAD_REQUEST:
+        return _unreadable_response(scope)
     if status == HTTPStatus.NOT_FOUND:
         code, detail = "not_found", "There is nothing at this path; /docs shows every path there is."
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -167,12 +183,9 @@ def _http_response(scope: Scope, error: HTTPException, routes: Sequence[APIRoute
         code, detail = "method_not_allowed", f"This path takes no {scope['method'][:20]}; it takes {allowed}."
     elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         code, detail = BodyTooLarge.code, error.detail
-    elif status == HTTPStatus.BAD_REQUEST:  # what FastAPI raises for a body that cannot be read at all
-        status, code, detail = RequestInvalid.status, RequestInvalid.code, "The body is not JSON in UTF-8."
-        errors = [ProblemPart(loc=["body"], msg=detail)]
     else:
         code, detail = f"http_{status}", error.detail
-    return Response(problem_body(scope, status, code, detail, errors), status, headers, PROBLEM_JSON)
+    return Response(problem_body(scope, status, code, detail), status, headers, PROBLEM_JSON)
 
 
 def allowed_methods(routes: Sequence[APIRoute], path: str) -> set[str]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from api.cursors import cursor_of, place_of
 from api.github_tags import MOST_TAGS
-from api.idempotency import HEADER_PARAMETER, JSON, answer_once
+from api.idempotency import HEADER_PARAMETER, JSON, KeepingRoute, answer_once
 from api.image_reading import SETTLED, read_image
 from api.parts import Asker, Parts
 from api.problems import answers
@@ -32,7 +32,7 @@ LONGEST_WAIT_SECONDS = 300
 _PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,99}")  # one spelling for each: Python also takes 1_0, +1, 01 and " 1"
 _ALWAYS = answers(errors.RequestInvalid, errors.DatabaseUnreachable, errors.PoolExhausted)
 
-router = APIRouter(prefix=PREFIX, tags=["Images"])
+router = APIRouter(prefix=PREFIX, tags=["Images"], route_class=KeepingRoute)
 
 
 def _plain_digits(spelled: str) -> str:

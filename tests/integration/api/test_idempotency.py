@@ -1,6 +1,7 @@
 """Repeats under one Idempotency-Key get the first answer."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -69,9 +70,30 @@ async def test_an_answer_of_503_is_not_kept(database_url: str, tmp_path: Path) -
         assert (await server.http.post(PATH, json=order_of(), headers=KEY)).status_code == 201
 
 
-async def test_a_malformed_body_does_not_use_the_key_up(server: RunningApi) -> None:
-    for wrong in ({"repo": 1}, order_of() | {"commit_sha": "no sha"}):
-        assert (await server.http.post(PATH, json=wrong, headers=KEY)).status_code == 422
+@pytest.mark.parametrize(
+    "wrong", [b'{"repo": 1}', json.dumps(order_of(tag="-")).encode(), b'{"repo": ', b"\xff\xfe", b""], ids=str
+)
+async def test_a_wrong_body_uses_the_key_up_like_any_other(server: RunningApi, wrong: bytes) -> None:
+    headers = KEY | {"Content-Type": "application/json"}
+    first = await server.http.post(PATH, content=wrong, headers=headers)
+    assert (first.status_code, first.json()["code"]) == (422, "request_invalid")
+    again = await server.http.post(PATH, content=wrong, headers=headers)
+    assert (again.status_code, again.content) == (422, first.content)
+    assert (again.headers[REPLAYED], again.headers["content-type"]) == ("true", "application/problem+json")
+    mended = await server.http.post(PATH, json=order_of(), headers=KEY)
+    assert (mended.status_code, mended.json()["code"]) == (422, "idempotency_key_reused")
+    assert (await server.http.post(PATH, json=order_of())).status_code == 201
+
+
+async def test_a_wrong_body_under_a_used_key_is_told_of_the_key(server: RunningApi) -> None:
+    await server.http.post(PATH, json=order_of(), headers=KEY)
+    answer = await server.http.post(PATH, json={"repo": 1}, headers=KEY)
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_wrong_query_does_not_use_the_key_up(server: RunningApi) -> None:
+    for body in (order_of(), {"repo": 1}):
+        assert (await server.http.post(f"{PATH}?wait=long", json=body, headers=KEY)).status_code == 422
     assert (await server.http.post(PATH, json=order_of(), headers=KEY)).status_code == 201
 
 

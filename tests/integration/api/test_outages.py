@@ -46,6 +46,7 @@ async def test_while_postgres_is_away_requests_are_503_and_then_work_again(tmp_p
 
         for _request in range(3):  # also when the pool has noticed
             _check_away(await server.http.post(IMAGES, json=order_of("other")))
+            _check_away(await server.http.post(IMAGES, content=b"{", headers={"Idempotency-Key": "order-1"}))
             _check_away(await server.http.get(f"{IMAGES}/{image['id']}"))
             _check_away(await server.http.get(f"{IMAGES}/{image['id']}/log/stream"))
         ready = await eventually(lambda: server.http.get("/ready"), lambda answer: answer.status_code == 503)
