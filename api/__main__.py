@@ -16,7 +16,7 @@ from activities.adapters.github import GitHub
 from activities.adapters.local_store import LocalStore
 from activities.adapters.temporal import TemporalRuns, connect
 from api.app import create_app
-from api.listener import listen
+from api.listener import listen, why_not
 from api.parts import Api, ApiParts
 from models.database import Database
 from models.hints import Hints
@@ -85,7 +85,7 @@ async def main(settings: Settings) -> int:
 
 
 def _sockets(settings: Settings, stack: AsyncExitStack) -> list[socket.socket] | None:
-    """Take the ports; None, after saying which, when one is taken."""
+    """Take the ports; None, after saying why not, when one cannot be had."""
     wanted = {"SLIPWAY_API_PORT": settings.api_port, "SLIPWAY_API_EXTRA_PORT": settings.api_extra_port}
     sockets = []
     for setting, port in wanted.items():
@@ -94,7 +94,7 @@ def _sockets(settings: Settings, stack: AsyncExitStack) -> list[socket.socket] |
         try:
             sockets.append(stack.enter_context(listen(settings.api_host, port)))
         except OSError as error:
-            _refuse(f"cannot listen on {settings.api_host}:{port} ({error.strerror}); set {setting} to a free port")
+            _refuse(why_not(error, settings.api_host, port, setting))
             return None
     return sockets
 

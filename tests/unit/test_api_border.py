@@ -1,5 +1,6 @@
 """What stands between the world and the handlers, each rule by itself."""
 
+import errno
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from activities.ports import RepositoryTag
 from api.conditional import is_matched
 from api.cursors import cursor_of, place_of
 from api.github_tags import by_version
+from api.listener import listen, why_not
 from api.problems import install_problem_handlers
 from api.readiness import cache_word
 from api.routers.images import Wait
@@ -146,3 +148,22 @@ async def test_methods_that_a_path_takes_are_told_in_alphabetical_order_whoever_
         answer = await http.post("/page/one")
     assert answer.headers["allow"] == "GET, HEAD, PUT"
     assert answer.json()["detail"] == "This path takes no POST; it takes GET, HEAD, PUT."
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "::zz", "a..b"])
+def test_a_host_that_is_not_ours_is_told_to_change_the_host(host: str) -> None:
+    with pytest.raises(OSError, match="while attempting to bind") as raised:
+        listen(host, 0)
+    sentence = why_not(raised.value, host, 8080, "SLIPWAY_API_PORT")
+    assert sentence.startswith(f"cannot listen on {host}:8080 (")
+    assert "SLIPWAY_API_HOST" in sentence
+    assert "SLIPWAY_API_PORT" not in sentence
+
+
+def test_a_port_that_cannot_be_had_is_told_why() -> None:
+    with listen("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use") as raised:
+        listen("127.0.0.1", taken.getsockname()[1])
+    in_use = why_not(raised.value, "127.0.0.1", 8080, "SLIPWAY_API_PORT")
+    assert in_use == "cannot listen on 127.0.0.1:8080: it is in use; set SLIPWAY_API_PORT to a free port"
+    refused = why_not(PermissionError(errno.EACCES, "Permission denied"), "127.0.0.1", 80, "SLIPWAY_API_EXTRA_PORT")
+    assert "may not take it; set SLIPWAY_API_EXTRA_PORT to a port above 1023" in refused
