@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from background import Background
-from models.database import Database
+from models.database import Database, reason_of
 from models.errors import DatabaseUnreachable, DomainError, SchemaUnfinished, SchemaUnknown
 
 log = logging.getLogger(__name__)
@@ -60,4 +60,5 @@ class Migration(Background):
         if error.code not in self._logged:
             self._logged.add(error.code)
             level = logging.WARNING if error.retryable else logging.ERROR
-            log.log(level, "schema_not_usable", extra={"code": error.code, "why": error.detail})
+            where = {"address": self._database.address, "reason": reason_of(error)}
+            log.log(level, "schema_not_usable", extra={"code": error.code, "why": error.detail, **where})

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -18,17 +19,19 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from models.errors import DatabaseBusy, DatabaseUnreachable, NameTaken, PoolExhausted, SchemaUnknown
+from models.errors import DatabaseBusy, DatabaseUnreachable, DomainError, NameTaken, PoolExhausted, SchemaUnknown
 from models.tables import all_tables
 
 log = logging.getLogger(__name__)
 
 Session = AsyncSession  # what a transaction gives, for those who hand it on
 
+_DEFAULT_PORT = 5432
 _CONNECT_SECONDS = 3.0
 _HOLD_WAIT_SECONDS = 20.0  # a killed process' connection is gone sooner
 _STATEMENT_MILLISECONDS = 30_000
 _FAREWELL_SECONDS = 0.5  # for each connection, one after the other
+_LONGEST_REASON = 200
 _RETRY_AFTER = timedelta(seconds=2)
 # any number that nobody else uses; one key for all that migrates
 _MIGRATION_LOCK = 7_120_733_012
@@ -53,6 +56,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int, pool_wait: timedelta = timedelta(seconds=5)) -> None:
         """`url` is postgresql://…; a caller that waits longer than `pool_wait` for a connection gets PoolExhausted."""
         self.url = url
+        self.address = _address(make_url(url))  # host:port/database, to be shown: no user, no password
         self._engine: AsyncEngine = create_async_engine(
             _with_driver(url),
             pool_size=pool_size,
@@ -140,6 +144,12 @@ class Database:
         await self._engine.dispose()
 
 
+def _address(url: URL) -> str:
+    host = url.host or url.query.get("host") or "localhost"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{url.port or _DEFAULT_PORT}/{url.database or ''}"
+
+
 def _with_driver(url: str) -> URL:
     return make_url(url).set(drivername="postgresql+asyncpg")
 
@@ -179,8 +189,7 @@ def _raise_named(error: Exception) -> NoReturn:
     """Raise what the error means; what is a defect of ours goes on as it is."""
     if isinstance(error, exc.TimeoutError):
         raise PoolExhausted("Too many requests at once; try again in a moment.", retry_after=_RETRY_AFTER) from error
-    cause = error.orig if isinstance(error, exc.DBAPIError) else error
-    root = cause.__cause__ if cause is not None and cause.__cause__ is not None else cause
+    root = _root(error)
     is_away = isinstance(error, exc.DBAPIError) and error.connection_invalidated
     if is_away or isinstance(root, (*_AWAY, *_REFUSED)) or isinstance(error, _AWAY):
         raise DatabaseUnreachable(
@@ -193,16 +202,38 @@ def _raise_named(error: Exception) -> NoReturn:
     raise error
 
 
+def _root(error: BaseException) -> BaseException | None:
+    """Return what the driver raised."""
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    return cause.__cause__ if cause is not None and cause.__cause__ is not None else cause
+
+
+def reason_of(error: DomainError) -> str:
+    """Say in the driver's words why the database could not be used: for logs, since no caller can act on it."""
+    root = _root(error.__cause__) if error.__cause__ is not None else None
+    if isinstance(root, TimeoutError) and not str(root):
+        return "no answer in time"
+    if isinstance(root, OSError) and root.errno is not None:  # in words: the address stands beside it
+        return (os.strerror(root.errno) if root.errno > 0 else root.strerror) or type(root).__name__
+    return str(root or error.detail).partition("\n")[0][:_LONGEST_REASON] or type(root).__name__
+
+
 async def wait_until_migrated(database: Database, *, patience: timedelta) -> None:
     """Migrate, trying again while Postgres cannot be reached; raise DatabaseUnreachable after `patience`."""
     deadline = asyncio.get_running_loop().time() + patience.total_seconds()
     while True:
         try:
             await database.migrate()
-        except DatabaseUnreachable:
+        except DatabaseUnreachable as error:
+            reason = reason_of(error)
             if asyncio.get_running_loop().time() > deadline:
-                raise
-            log.warning("database_unreachable", extra={"retry_in_seconds": 1})
+                raise DatabaseUnreachable(
+                    f"The database at {database.address} cannot be reached ({reason}); start it, or set DATABASE_URL"
+                    " to one that runs."
+                ) from error
+            log.warning(
+                "database_unreachable", extra={"address": database.address, "reason": reason, "retry_in_seconds": 1}
+            )
             await asyncio.sleep(1)
         else:
             return

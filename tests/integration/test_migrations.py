@@ -1,5 +1,8 @@
 import asyncio
+import re
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
@@ -140,13 +143,30 @@ async def reason(migration: Migration) -> str:
     return ""
 
 
-async def test_a_database_that_is_away_is_named_as_such() -> None:
-    database = Database(f"postgresql://u:p@{LOOPBACK}:{free_port()}/x", pool_size=1)
-    with pytest.raises(DatabaseUnreachable, match="cannot be reached"):
+async def test_a_database_that_is_away_is_named_as_such(caplog: pytest.LogCaptureFixture) -> None:
+    address = f"{LOOPBACK}:{free_port()}/builds"
+    database = Database(f"postgresql://someone:hunter2@{address}", pool_size=1)
+    with pytest.raises(DatabaseUnreachable) as raised:
         await wait_until_migrated(database, patience=timedelta(0))
+    assert raised.value.detail == (
+        f"The database at {address} cannot be reached (Connection refused); start it, or set DATABASE_URL"
+        " to one that runs."
+    )
+    waiting = asyncio.create_task(wait_until_migrated(database, patience=timedelta(minutes=5)))
+    async with Migration(database):
+        for event in ("database_unreachable", "schema_not_usable"):
+            line = await eventually(partial(logged, caplog, event))
+            assert line is not None
+            assert (line["address"], line["reason"]) == (address, "Connection refused")
+            assert not {"someone", "hunter2"} & set(re.findall(r"\w+", str(line)))
+    waiting.cancel()
     with pytest.raises(DatabaseUnreachable):
         await hold(database, "builder b")
     await database.close()
+
+
+async def logged(caplog: pytest.LogCaptureFixture, event: str) -> dict[str, Any] | None:
+    return next((vars(record) for record in caplog.records if record.msg == event), None)
 
 
 async def test_two_processes_never_bear_one_name(database_url: str) -> None:
