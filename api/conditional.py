@@ -2,11 +2,16 @@
 
 import hashlib
 from http import HTTPStatus
+from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ASK_AGAIN = "no-cache"  # may be kept, must be asked about each time
+# for the description of what bears an ETag
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "Nothing has changed since the ETag that `If-None-Match` bears"}
+}
 _READS = {"GET", "HEAD"}
 
 

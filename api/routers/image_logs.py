@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response, StreamingResponse
 
-from api.conditional import ASK_AGAIN, is_known
+from api.conditional import ASK_AGAIN, UNCHANGED, is_known
 from api.parts import Parts
 from api.problems import answers
 from api.routers.images import LARGEST_ID, PREFIX, ImageId
@@ -51,7 +51,7 @@ router = APIRouter(prefix=PREFIX, tags=["Images"])
     summary="Read a whole log",
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-        304: {"description": "Nothing was added since the ETag that `If-None-Match` bears"},
+        **UNCHANGED,
         **_ANSWERS,
     },
 )

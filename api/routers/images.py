@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AfterValidator, BeforeValidator
 from starlette.responses import Response
 
+from api.conditional import UNCHANGED
 from api.cursors import cursor_of, place_of
 from api.github_tags import MOST_TAGS
 from api.idempotency import HEADER_PARAMETER, JSON, KeepingRoute, answer_once
@@ -130,7 +131,13 @@ async def _waited(ordinary: KeptAnswer, image: ImageAnswer, request: Request, ap
     return KeptAnswer(status, JSON, now.model_dump_json().encode())
 
 
-@readable(router, "", response_model=list[ImageAnswer], summary="List images, newest first", responses=_ALWAYS)
+@readable(
+    router,
+    "",
+    response_model=list[ImageAnswer],
+    summary="List images, newest first",
+    responses={**UNCHANGED, **_ALWAYS},
+)
 async def list_images(
     api: Parts, status_filter: StatusFilter = None, limit: Limit = 100, cursor: str | None = None
 ) -> Response:
@@ -153,6 +160,7 @@ async def list_images(
     response_model=TagsAnswer,
     summary="List a repository's tags",
     responses={
+        **UNCHANGED,
         **_ALWAYS,
         **answers(
             errors.RepositoryNotFound,
@@ -177,7 +185,7 @@ async def list_github_tags(
     "/{image_id}",
     response_model=ImageAnswer,
     summary="Show an image",
-    responses={**_ALWAYS, **answers(errors.ImageNotFound)},
+    responses={**UNCHANGED, **_ALWAYS, **answers(errors.ImageNotFound)},
 )
 async def show_image(
     request: Request,

@@ -43,7 +43,12 @@ class ImageRequest(BaseModel):
     dockerfile_path: str | None = Field(
         default=None, description="path in the repository, `Dockerfile` by default; its folder is the context"
     )
-    build_args: dict[str, str] | None = Field(default=None, description="values for the Dockerfile's ARGs")
+    build_args: dict[str, str] | None = Field(
+        default=None,
+        description="values for the Dockerfile's ARGs: up to 100, whose names are letters, digits and `_`, up to 100"
+        " characters, and do not begin with a digit; values are up to 4096 characters without NUL, all names and"
+        " values together up to 65536",
+    )
     target: str | None = Field(default=None, description="stage of the Dockerfile to build")
     secrets: list[str] | None = Field(default=None, description="names of stored secrets")
     force_rebuild: bool | None = Field(default=None, description="build again what is in success; false by default")

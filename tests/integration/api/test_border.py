@@ -12,6 +12,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from models.errors import RequestInvalid
+from models.image_order import ImageOrder
 from standalone.postgres import EmbeddedPostgres
 from tests.support.api_builds import ReportingBuilder
 from tests.support.api_server import RunningApi, order_of, running_api
@@ -172,6 +174,32 @@ async def test_the_description_shows_each_path_once_with_its_errors(server: Runn
     assert "Idempotency-Key" in {parameter["name"] for parameter in order["parameters"]}
     assert "HTTPValidationError" not in json.dumps(schema)
     assert {tag["name"] for tag in schema["tags"]} == {"Images", "Operations"}
+
+
+async def test_what_answers_304_is_described_so(server: RunningApi) -> None:
+    paths = (await server.http.get("/openapi.json")).json()["paths"]
+    for path in ("", "/{image_id}", "/{image_id}/log", "/github-tags"):
+        assert "304" in paths[IMAGES + path]["get"]["responses"], path
+
+
+@pytest.mark.parametrize(
+    ("largest", "more"),
+    [
+        ({f"A{number}": "" for number in range(100)}, {"B": ""}),
+        ({"A" * 100: ""}, {"B" * 101: ""}),
+        ({"A": "x" * 4096}, {"B": "x" * 4097}),
+        ({f"A{number:03}": "x" * 4092 for number in range(16)}, {"B": ""}),
+    ],
+    ids=["100", "100 characters", "4096", "65536"],
+)
+async def test_the_limits_of_build_args_are_those_that_are_described(
+    server: RunningApi, request: pytest.FixtureRequest, largest: dict[str, str], more: dict[str, str]
+) -> None:
+    shapes = (await server.http.get("/openapi.json")).json()["components"]["schemas"]
+    assert request.node.callspec.id in shapes["ImageRequest"]["properties"]["build_args"]["description"]
+    ImageOrder(**order_of(build_args=largest))
+    with pytest.raises(RequestInvalid, match="build_args"):
+        ImageOrder(**order_of(build_args=largest | more))
 
 
 async def test_a_defect_is_a_problem_that_leads_to_the_log(
