@@ -9,7 +9,6 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from sse_starlette.sse import AppStatus
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from api.body_limit import BodyLimit
 from api.conditional import Conditional
@@ -22,7 +21,7 @@ from api.parts import Api, ApiParts
 from api.problems import install_problem_handlers
 from api.routers import image_logs, images, operations
 from api.routing import TrailingSlash
-from api.security import OriginRule, SecurityHeaders
+from api.security import Cors, OriginRule, SecurityHeaders
 
 _ROUTERS = (images.router, image_logs.router, operations.router)
 _DRAIN = timedelta(seconds=3)
@@ -65,7 +64,7 @@ def _layers(api: Api) -> list[Middleware]:
     origins = list(api.given.cors_origins)
     cors = [
         Middleware(
-            CORSMiddleware,
+            Cors,
             allow_origins=origins,
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],

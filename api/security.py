@@ -1,13 +1,16 @@
 """Who asks, and what a website may not do. Credentials, scopes and rate limits will be read here, and only here."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import error_response
+from api.problems import PROBLEM_JSON, error_response, problem_body
 from models.errors import CrossOriginWrite
 
 _READS = {"GET", "HEAD", "OPTIONS"}
@@ -81,6 +84,32 @@ def _address(scheme: str, host: str) -> tuple[str, int] | None:
     except ValueError:
         return None
     return (parts.hostname, port) if parts.hostname else None
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, but a preflight that is refused gets a problem, like any other refusal."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except _PreflightRefused:
+            status, code = HTTPStatus.FORBIDDEN, "cross_origin_preflight"
+            detail = (
+                "A page of this origin may not send such a request; SLIPWAY_CORS_ORIGINS names the pages that may read"
+                " answers."
+            )
+            body = problem_body(scope, status, code, detail)
+            await Response(body, status, {"Vary": "Origin"}, PROBLEM_JSON)(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        if answer.status_code != HTTPStatus.OK:
+            raise _PreflightRefused
+        return answer
+
+
+class _PreflightRefused(Exception):
+    """Starlette makes this answer without knowing the request's scope, which a problem needs."""
 
 
 class SecurityHeaders:

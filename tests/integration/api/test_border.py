@@ -121,8 +121,17 @@ async def test_configured_pages_may_read(server: RunningApi) -> None:
     assert "access-control-allow-credentials" not in answer.headers
     foreign = await server.http.get(IMAGES, headers={"Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in foreign.headers
-    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-    assert (await server.http.options(IMAGES, headers=asked)).status_code == 400
+
+
+async def test_a_preflight_is_answered_for_configured_pages_and_else_a_problem(server: RunningApi) -> None:
+    asked = {"Origin": ALLOWED_PAGE, "Access-Control-Request-Method": "GET"}
+    allowed = await server.http.options(IMAGES, headers=asked)
+    assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, ALLOWED_PAGE)
+    for change in ({"Origin": "https://evil.example"}, {"Access-Control-Request-Method": "TRACE"}):
+        refused = await server.http.options(IMAGES, headers=asked | change)
+        _check_problem(refused, 403, "cross_origin_preflight")
+        assert "access-control-allow-origin" not in refused.headers
+        assert refused.headers["vary"] == "Origin"
 
 
 async def test_every_answer_keeps_browsers_in_check(server: RunningApi) -> None:
