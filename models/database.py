@@ -39,7 +39,10 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 # what asyncpg raises while a server is starting, stopping, gone or full
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 _BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.QueryCanceledError)
-_REFUSED = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError)
+_REFUSED = (
+    *(asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError),
+    *(asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),  # a wrong DATABASE_URL
+)
 
 
 class _Connection(asyncpg.Connection):

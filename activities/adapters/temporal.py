@@ -44,9 +44,13 @@ _IMAGE_NAME = SearchAttributeKey.for_keyword("ImageName")
 _THIRD_PARTY = SearchAttributeKey.for_keyword("ThirdPartyId")
 
 
+_USUAL_ADDRESS = "localhost:7233"  # Temporal's own, where nothing is said
+
+
 async def connect(*, lazy: bool, address: str | None = None) -> Client:
     """Connect as Temporal's own settings say (TEMPORAL_ADDRESS, …); `lazy` connects with the first call."""
     told = ClientConfig.load_client_connect_config()
+    told.setdefault("target_host", _USUAL_ADDRESS)
     if address is not None:
         told["target_host"] = address
     return await Client.connect(**told, data_converter=pydantic_data_converter, lazy=lazy)

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import text
+import pytest
+from sqlalchemy import URL, make_url, text
 
-from models.database import Database
+from models.database import Database, reason_of
+from models.errors import DatabaseUnreachable
 
 
 @contextmanager
@@ -29,3 +31,23 @@ async def test_a_process_can_leave_a_postgres_that_hangs(database_url: str) -> N
     with held_up(pids[0]), held_up(pids[1]):
         async with asyncio.timeout(60):  # the driver by itself waits for ever
             await database.close()
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (lambda url: url.set(password="not-this-one"), "password authentication failed"),
+        (lambda url: url.set(database="no_such_database"), "does not exist"),
+    ],
+    ids=["password", "database"],
+)
+async def test_a_wrong_database_url_is_a_database_out_of_reach_that_says_why(
+    database_url: str, changed: Callable[[URL], URL], reason: str
+) -> None:
+    url = changed(make_url(database_url)).render_as_string(hide_password=False)
+    database = Database(url, pool_size=1)
+    with pytest.raises(DatabaseUnreachable) as refused:
+        await database.ping()
+    assert reason in reason_of(refused.value)
+    assert "not-this-one" not in reason_of(refused.value)
+    await database.close()
