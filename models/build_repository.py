@@ -216,17 +216,21 @@ class BuildRepository:
         return row.cancel_requested_at is not None or (row.paused and report.status == BuildStatus.RUNNING)
 
     async def _store(self, row: Build, report: StateReport, now: datetime) -> None:
+        left_at, is_failed = row.current_state, report.status == BuildStatus.FAILED and report.failure is not None
+        # all of the row at once: each change after another statement would be one more
         row.seq, row.host_queue = report.seq, report.host_queue
         row.commit_sha = report.variables.get("commit_sha", row.commit_sha)
         row.docker_image_id = report.variables.get("image_id", row.docker_image_id)
+        if not is_failed:
+            row.current_state = report.code
         await self._trail.keep_artifacts(row.id, report.artifacts, now)
-        await self._trail.keep_variables(row.id, row.current_state, report.variables, now)
-        if report.status == BuildStatus.FAILED and report.failure is not None:
+        await self._trail.keep_variables(row.id, left_at, report.variables, now)
+        if report.failure is not None and is_failed:
             await self._fail(row, report.code, report.failure, now)
             return
-        row.current_state = report.code
         await self._trail.complete_through(row.id, report.code - 1, now)
-        await self._trail.fail_open_states(row.id, now, f"went back to state {report.code}")
+        if report.code <= left_at:
+            await self._trail.fail_open_states(row.id, now, f"went back to state {report.code}")
         await self._trail.enter(row.id, report.code, now, report.message or None)
         await self._event("build.state", row, {"state": report.code})
         if row.commit_sha is not None:

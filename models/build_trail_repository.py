@@ -22,10 +22,10 @@ class BuildTrailRepository:
 
     async def enter(self, build_id: UUID, code: int, now: datetime, message: str | None = None) -> None:
         """Open a new attempt at a state; a state that is open already stays as it is."""
-        newest = select(BuildState).where(col(BuildState.build_id) == build_id, col(BuildState.state_code) == code)
-        last = (
-            await self._session.execute(newest.order_by(col(BuildState.attempt).desc()).limit(1))
-        ).scalar_one_or_none()
+        tried = select(col(BuildState.attempt), col(BuildState.status)).where(
+            col(BuildState.build_id) == build_id, col(BuildState.state_code) == code
+        )
+        last = (await self._session.execute(tried.order_by(col(BuildState.attempt).desc()).limit(1))).one_or_none()
         if last is not None and last.status == "in_progress":
             return
         values = {
@@ -37,7 +37,7 @@ class BuildTrailRepository:
             "message": message,
             "entered_at": now,
         }
-        await self._session.execute(insert(BuildState).values(**values))
+        await self._session.execute(insert(BuildState.__table__), values)  # type: ignore[attr-defined]
 
     async def complete_through(self, build_id: UUID, code: int, now: datetime) -> None:
         """Complete every open state up to `code`."""
@@ -118,26 +118,29 @@ class BuildTrailRepository:
 
     async def keep_variables(self, build_id: UUID, state_code: int, variables: dict[str, str], now: datetime) -> None:
         """Store the variables; those that are there with the same value stay untouched."""
-        for key, value in variables.items():
-            stored = postgresql.insert(BuildVariable).values(
-                id=new_build_id(),
-                build_id=build_id,
-                variable_key=key,
-                variable_value=value,
-                variable_type="string",
-                set_at_state=state_code,
-                is_sensitive=False,
-                is_required_for_resume=False,
-                created_at=now,
-                updated_at=now,
-            )
-            await self._session.execute(
-                stored.on_conflict_do_update(
-                    constraint="build_variables_key",
-                    set_={"variable_value": value, "set_at_state": state_code, "updated_at": now},
-                    where=col(BuildVariable.variable_value) != value,
-                )
-            )
+        if not variables:
+            return
+        stored = postgresql.insert(BuildVariable.__table__)  # type: ignore[attr-defined]
+        changes = {name: stored.excluded[name] for name in ("variable_value", "set_at_state", "updated_at")}
+        is_other = col(BuildVariable.variable_value) != stored.excluded["variable_value"]
+        await self._session.execute(
+            stored.on_conflict_do_update(constraint="build_variables_key", set_=changes, where=is_other),
+            [
+                {
+                    "id": new_build_id(),
+                    "build_id": build_id,
+                    "variable_key": key,
+                    "variable_value": value,
+                    "variable_type": "string",
+                    "set_at_state": state_code,
+                    "is_sensitive": False,
+                    "is_required_for_resume": False,
+                    "created_at": now,
+                    "updated_at": now,
+                }
+                for key, value in variables.items()
+            ],
+        )
 
     async def variables(self, build_id: UUID) -> dict[str, str]:
         """Return the variables that later states go on from, by key."""

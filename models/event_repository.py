@@ -28,7 +28,7 @@ class EventRepository:
             "actor": actor,
             "payload": payload,
         }
-        await self._session.execute(insert(Event).values(**values))
+        await self._session.execute(insert(Event.__table__), values)  # type: ignore[attr-defined]
 
     async def of_build(self, build_id: UUID, limit: int = 100) -> list[Event]:
         """Return the newest events of a build, oldest first."""
