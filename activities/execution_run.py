@@ -46,7 +46,7 @@ from models.log_repository import LogRepository
 log = logging.getLogger(__name__)
 
 _RECORD_TRIES_EVERY_SECONDS = 0.5
-_STOP_SECONDS = 5.0  # for the engine's answer and the record
+_STOP_SECONDS = 7.0  # for the engine's answer, which may take 5 s, and the record
 _LEAVE_SECONDS = 2.0
 
 
@@ -106,7 +106,7 @@ class ExecutionRun:
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._end_work()
-        except (TimeoutError, DomainError) as failure:
+        except (TimeoutError, DomainError, OSError) as failure:
             log.warning("execution_left", extra={"token": self._token, "error": type(failure).__name__})
             if self._task is not None:
                 self._task.cancel()
@@ -236,7 +236,8 @@ class ExecutionRun:
         shipped = await self._parts.shipper.finish(self._token)
         async with self._parts.database.transaction() as session:
             size = await LogRepository(session).size(self._token, self.execution.log_day)
-            whole = replace(end, log_bytes=size, log_tail=shipped.tail, log_loss=end.log_loss or shipped.loss)
+            losses = " ".join(loss for loss in (end.log_loss, shipped.loss) if loss) or None
+            whole = replace(end, log_bytes=size, log_tail=shipped.tail, log_loss=losses)
             executions = ExecutionRepository(session)
             if not self._is_lost:
                 try:

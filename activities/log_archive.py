@@ -69,16 +69,18 @@ class LogArchive(Background):
 
     async def _keep_or_tell(self, execution: BuildExecution) -> bool:
         try:
-            await self._keep(execution)
+            return await self._keep(execution)
         except DATABASE_AWAY:
             raise
         except Exception:  # one log that cannot be kept must not hold up the others
             log.exception("log_not_archived", extra={"token": execution.token})
             return False
-        return True
 
-    async def _keep(self, execution: BuildExecution) -> None:
-        """Write one log as an object. Idempotent: the key names the attempt, whose bytes no longer change."""
+    async def _keep(self, execution: BuildExecution) -> bool:
+        """Write one log as an object; False when it still grows.
+
+        Idempotent: the key names the attempt, whose bytes no longer change.
+        """
         token = execution.token or 0
         folder = await asyncio.to_thread(self._area.folder, f"log-{token}")
         path = folder / "log.zst"
@@ -98,5 +100,6 @@ class LogArchive(Background):
         folder.rmdir()
         async with self._database.transaction() as session:
             if await LogRepository(session).size(token, execution.log_day) > size:
-                return  # a builder that was taken for gone writes after all; the next look keeps the whole
+                return False  # a builder that was taken for gone writes after all; a later look keeps the whole
             await ExecutionRepository(session).keep_log(token, key=key, sha256=digest.hexdigest(), size_bytes=size)
+        return True

@@ -22,6 +22,7 @@ TICK = timedelta(milliseconds=100)
 _PROGRESS_EVERY_SECONDS = 1.0
 _MOST_PER_TICK = 1024 * 1024
 _TAIL_BYTES = 4000
+_MOST_FAILED_READS = 50  # five seconds of ticks
 
 
 @dataclass
@@ -34,6 +35,7 @@ class _Shipment:
     is_in_doubt: bool = False  # a commit failed, and may have been made all the same
     shown: BuildProgress = field(default_factory=BuildProgress)
     shown_at: float = 0.0
+    failed_reads: int = 0  # in a row
     loss: str | None = None  # why its rest cannot be shipped
     is_ended: bool = False  # then its last progress does not wait for its time
 
@@ -90,7 +92,11 @@ class LogShipper(Background):
         shipment.is_ended = True
         while shipment.has_news(0):
             await self._ship([shipment])
-        tail = await self._read(shipment, max(0, shipment.shipped - _TAIL_BYTES), _TAIL_BYTES)
+        begins = max(0, shipment.shipped - _TAIL_BYTES)
+        try:
+            tail = await asyncio.to_thread(_read_at, shipment.source.log_path, begins, _TAIL_BYTES)
+        except OSError:  # it is stored: only the preview is missing
+            tail = b""
         return ShippedLog(shipment.shipped, tail.decode("utf-8", errors="replace"), shipment.loss)
 
     def forget(self, token: int) -> None:
@@ -149,22 +155,25 @@ class LogShipper(Background):
             self._hints.give(*(build_topic(shipment.execution.build_id) for shipment in due))
 
     async def _read_new(self, shipment: _Shipment) -> bytes:
+        """Return what is new; a log that stays unreadable is given up, and keeps nobody waiting."""
         size = min(shipment.source.log_size - shipment.shipped, _MOST_PER_TICK)
         if size <= 0 or shipment.loss is not None:
             return b""
-        data = await self._read(shipment, shipment.shipped, size)
+        try:
+            data = await asyncio.to_thread(_read_at, shipment.source.log_path, shipment.shipped, size)
+        except OSError as error:
+            log.exception("log_unreadable", extra={"token": shipment.token})
+            shipment.failed_reads += 1
+            is_passing = not isinstance(error, FileNotFoundError) and shipment.failed_reads < _MOST_FAILED_READS
+            if is_passing:  # too many open files, for one
+                await asyncio.sleep(TICK.total_seconds())
+            else:
+                shipment.give_up(str(error.strerror))
+            return b""
+        shipment.failed_reads = 0
         if not data:
             shipment.give_up("it is shorter than it was")
         return data
-
-    async def _read(self, shipment: _Shipment, offset: int, size: int) -> bytes:
-        """Read a log; one that cannot be read is said on its build, and keeps neither it nor others from their end."""
-        try:
-            return await asyncio.to_thread(_read_at, shipment.source.log_path, offset, size)
-        except OSError as error:
-            log.exception("log_unreadable", extra={"token": shipment.token})
-            shipment.give_up(str(error.strerror))
-            return b""
 
     async def _settle_doubts(self, due: list[_Shipment]) -> None:
         doubtful = [shipment for shipment in due if shipment.is_in_doubt]

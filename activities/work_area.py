@@ -37,7 +37,11 @@ class WorkArea:
         self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
     ) -> None:
         with _alone(self._root):
-            remove_tree(self.path)
+            try:
+                remove_tree(self.path)
+            except OSError as error:
+                # a thread whose task was cancelled may still write here; without the lock the next start sweeps it
+                log.warning("work_area_left", extra={"path": str(self.path), "error": error.strerror})
         if self._lock is not None:
             os.close(self._lock)
 

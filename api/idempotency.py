@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from api.parts import Api
@@ -51,7 +52,8 @@ class KeepingRoute(APIRoute):
             try:
                 return await ordinary(request)
             except (RequestValidationError, HTTPException) as error:
-                refusal = invalid_body_response(request, error)
+                has_left = isinstance(error.__cause__, ClientDisconnect)
+                refusal = None if has_left else invalid_body_response(request, error)
                 if refusal is None or request.method != "POST" or HEADER not in request.headers:
                     raise
             return await _keep_refusal(request, refusal)

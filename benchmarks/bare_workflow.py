@@ -17,7 +17,7 @@ async def look_at_clock(_number: int) -> float:
 
 @dataclass(frozen=True)
 class BareRun:
-    """How many activities to run, and how many of them in the workflow's own worker, before each of the others."""
+    """How many activities to run by way of a queue, and how many more in the workflow's own worker, in turns."""
 
     ordinary: int = 1
     local: int = 0

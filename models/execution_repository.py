@@ -158,14 +158,19 @@ class ExecutionRepository:
         if end.log_loss is not None:
             await self._event("build.log_incomplete", row, {"attempt": row.attempt, "why": end.log_loss})
         if end.outcome == "succeeded":  # steps of several stages run at once: the last one told need not be the last
-            done = update(BuildProgress).where(col(BuildProgress.build_id) == row.build_id)
+            done = update(BuildProgress).where(
+                col(BuildProgress.build_id) == row.build_id, col(BuildProgress.attempt) == row.attempt
+            )
             await self._session.execute(done.values(step=col(BuildProgress.steps), updated_at=func.now()))
 
     async def show_progress(self, build_id: UUID, attempt: int, *, step: int, steps: int, last_line: str) -> None:
-        """Store how far an attempt is; the caller keeps it to one write a second."""
+        """Store how far an attempt is; a later one is never overwritten. The caller keeps it to one write a second."""
         values = {"attempt": attempt, "step": step, "steps": steps, "last_line": last_line, "updated_at": func.now()}
         shown = postgresql.insert(BuildProgress).values(build_id=build_id, **values)
-        await self._session.execute(shown.on_conflict_do_update(index_elements=["build_id"], set_=values))
+        is_newer = col(BuildProgress.attempt) <= attempt
+        await self._session.execute(
+            shown.on_conflict_do_update(index_elements=["build_id"], set_=values, where=is_newer)
+        )
 
     async def may_fetch(self, build_id: UUID) -> bool:
         """Say whether a build is among the next to be built, so that its source may be fetched ahead.

@@ -42,7 +42,7 @@ async def up(stack: Stack, screen: Console) -> None:
     """
     record = RunRecord.read(stack.data_dir)
     if record and record.supervisor.is_alive():
-        if record.made_from != stack.made_from:
+        if _is_changed(record, stack):
             raise CannotStart(f"Slipway is up, with other settings than now; {_TAKE_OVER}")
         screen.print("Slipway is up already.")
         await _until_ready(stack)
@@ -97,13 +97,17 @@ async def status(stack: Stack, screen: Console) -> bool:
         process = record.programs.get(member.name)
         runs = f"runs     pid {process.pid}" if process and process.is_alive() else "does not run"
         screen.print(f"  {member.name:<10} {runs}")
-    if record.made_from != stack.made_from:  # nor would the URLs be the right ones
+    if _is_changed(record, stack):  # nor would the URLs be the right ones
         screen.print(f"The settings have changed since it was started; {_TAKE_OVER}", soft_wrap=True)
         return False
     missing = await _missing(stack)
     screen.print("ready" if not missing else f"not ready: {missing}", soft_wrap=True)
     show_urls(stack, screen)
     return not missing
+
+
+def _is_changed(record: RunRecord, stack: Stack) -> bool:
+    return record.made_from not in ("", stack.made_from)  # older releases did not write it down
 
 
 def is_running(program: str, data_dir: Path) -> bool:

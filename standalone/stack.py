@@ -39,7 +39,7 @@ class Stack:
     """What runs together, in the order of start; it is stopped in the opposite order.
 
     `ports` are those to listen on, by the setting that changes each; `urls` are for people, `notes` too. `made_from`
-    tells one state of the settings from another; secrets play no part in it.
+    tells one state of the settings from another; of secrets, only whether they are set.
     """
 
     data_dir: Path

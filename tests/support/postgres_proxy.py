@@ -27,6 +27,7 @@ class PostgresProxy:
         self._server_url = url
         self._fate: Fate | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
         self.has_broken = asyncio.Event()
         self.may_commit = asyncio.Event()
         self._passes = asyncio.Event()
@@ -48,6 +49,10 @@ class PostgresProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:  # also of those whose task had not begun
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     def break_next_commit(self, fate: Fate) -> None:
         self._fate = fate
@@ -60,6 +65,7 @@ class PostgresProxy:
             self.is_silent.set()
 
     async def _serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        self._writers.append(to_client)
         serving = asyncio.create_task(self._connect(from_client, to_client))
         self._tasks.add(serving)
         serving.add_done_callback(self._tasks.discard)
@@ -67,6 +73,7 @@ class PostgresProxy:
     async def _connect(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         port = urlsplit(self._server_url).port
         from_server, to_server = await asyncio.open_connection(LOOPBACK, port)
+        self._writers.append(to_server)
         answers = asyncio.create_task(_pass_on(from_server, to_client))
         has_spoken = False
         try:

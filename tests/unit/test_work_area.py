@@ -1,9 +1,11 @@
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -48,6 +50,23 @@ def test_an_area_is_gone_after_an_error_too(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="the work failed"), WorkArea(tmp_path) as area:
         fail(area)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_thread_still_writes_at_the_end_is_swept_by_the_next_start(tmp_path: Path) -> None:
+    may_write = threading.Event()
+    may_write.set()
+
+    def write(path: Path) -> None:
+        while may_write.is_set():
+            (path / uuid4().hex).mkdir(parents=True, exist_ok=True)
+
+    with ThreadPoolExecutor(4) as threads:
+        with WorkArea(tmp_path) as area:
+            writing = [threads.submit(write, area.folder(f"log-{number}")) for number in range(4)]
+        may_write.clear()
+    assert all(thread.exception() is None for thread in writing)
+    with WorkArea(tmp_path) as next_area:
+        assert list(tmp_path.iterdir()) == [next_area.path]
 
 
 def test_a_folder_is_empty_however_often_it_is_asked_for(tmp_path: Path) -> None:
