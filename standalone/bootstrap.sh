@@ -69,7 +69,8 @@ ensure_packages() {
     .slipway/uv/bin/uv venv --quiet --python "$python" .venv
   fi
   say "installing Python packages ($(grep -c '^[a-z].*==' requirements.lock) locked)"
-  .slipway/uv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
+  # compiled once: where Python may not write bytecode, each start would compile everything anew
+  .slipway/uv/bin/uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python requirements.lock
   cp requirements.lock "$installed.new"
   mv "$installed.new" "$installed"
 }

@@ -26,6 +26,8 @@ venv) mkdir -p .venv/bin && cp "$(command -v python3)" .venv/bin/python ;;
 esac
 """
 
+SYNC = "uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python requirements.lock"
+
 
 class Machine:
     """A clone with nothing but the script and its lock file, on a machine with that Python."""
@@ -73,7 +75,7 @@ def test_a_bare_machine_gets_uv_in_its_one_version_and_the_packages_by_hash(mach
         "python -m venv --clear .slipway/uv",
         f"python -m pip install --quiet uv=={version}",
         f"uv venv --quiet --python {machine.folder}/bin/python3 .venv",
-        "uv pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock",
+        SYNC,
     ]
     assert machine.bootstrap() == []
 
@@ -102,4 +104,4 @@ def test_a_uv_of_the_one_version_is_kept(machine: Machine, version: str, answer:
 def test_packages_are_synced_anew_when_the_lock_has_changed(machine: Machine) -> None:
     machine.bootstrap()
     (machine.folder / "requirements.lock").write_text(LOCKED.replace("1.0", "1.1"))
-    assert machine.bootstrap() == ["uv pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock"]
+    assert machine.bootstrap() == [SYNC]
