@@ -23,6 +23,7 @@ from models.errors import OrchestratorRefused, OrchestratorUnreachable
 
 IMAGE_BUILD = "image-build"  # the workflow's registered name
 BUILDS_QUEUE = "builds"
+_USUAL_ADDRESS = "localhost:7233"  # Temporal's own, where nothing is said
 _CALL_TIMEOUT = timedelta(seconds=1)
 _LIST_TIMEOUT = timedelta(seconds=5)
 _MOST_LISTED = 500
@@ -42,9 +43,6 @@ _BUILD_STATE = SearchAttributeKey.for_int("BuildState")
 _BUILD_KIND = SearchAttributeKey.for_keyword("BuildKind")
 _IMAGE_NAME = SearchAttributeKey.for_keyword("ImageName")
 _THIRD_PARTY = SearchAttributeKey.for_keyword("ThirdPartyId")
-
-
-_USUAL_ADDRESS = "localhost:7233"  # Temporal's own, where nothing is said
 
 
 async def connect(*, lazy: bool, address: str | None = None) -> Client:
