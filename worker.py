@@ -15,29 +15,29 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.adapters.docker_engine import DockerEngine
-from activities.adapters.github import GitHub
-from activities.adapters.local_store import LocalStore
+from activities.adapters.docker.engine import DockerEngine
+from activities.adapters.github.rest import GitHub
+from activities.adapters.object_store.local import LocalStore
 from activities.adapters.temporal import TemporalRuns, connect
 from activities.build_records import BuildRecordActivities
-from activities.builder import Builder
-from activities.builder_identity import BuilderIdentity, light_queue
-from activities.ended_runs import EndedRuns
+from activities.builder.host import Builder
+from activities.builder.identity import BuilderIdentity, light_queue
 from activities.error_border import ErrorBorder
-from activities.image import ImageActivities
+from activities.image.building import ImageActivities
 from activities.ports import SourceHost
-from activities.relay import Relay
-from activities.source import DownloadLimits, SourceActivities, TagActivities
-from activities.source_tree import ArchiveLimits
+from activities.relay.ended_runs import EndedRuns
+from activities.relay.relay import Relay
+from activities.source.fetching import DownloadLimits, SourceActivities, TagActivities
+from activities.source.tree import ArchiveLimits
 from activities.work_area import WorkArea
-from models.builder_repository import BuilderRepository
-from models.database import Database, wait_until_migrated
-from models.errors import DatabaseUnreachable, DomainError
-from models.hints import Hints
-from process_exit import end_process
-from process_memory import settle_objects
+from models.postgres.database import Database, wait_until_migrated
+from models.postgres.hints import Hints
+from models.repositories.builder import BuilderRepository
+from models.rules.errors import DatabaseUnreachable, DomainError
+from process.ending import end_process
+from process.log_lines import configure
+from process.memory import settle_objects
 from settings import Settings, complaints
-from structured_logging import configure
 from workflows.image_build import ImageBuild
 from workflows.stage import BUILDS_QUEUE, DOCKER_QUEUE, ENGINE_QUEUE, SOURCE_QUEUE
 

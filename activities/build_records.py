@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from models.build_payloads import Claim, Claimed, RowView, StateReport, WishReport
-from models.build_repository import BuildRepository
-from models.database import Database
-from models.hints import DIRTY, Hints, build_topic
+from models.postgres.database import Database
+from models.postgres.hints import DIRTY, Hints, build_topic
+from models.repositories.build import BuildRepository
+from models.rules.build_payloads import Claim, Claimed, RowView, StateReport, WishReport
 
 
 class BuildRecordActivities:

@@ -9,8 +9,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from models.build_payloads import Checkpoint, Claim, StateReport, WishReport
-from models.errors import DATABASE_AWAY, DomainError
+from models.rules.build_payloads import Checkpoint, Claim, StateReport, WishReport
+from models.rules.errors import DATABASE_AWAY, DomainError
 
 log = logging.getLogger(__name__)
 

@@ -12,19 +12,19 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from activities.adapters.github import GitHub
-from activities.adapters.local_store import LocalStore
+from activities.adapters.github.rest import GitHub
+from activities.adapters.object_store.local import LocalStore
 from activities.adapters.temporal import TemporalRuns, connect
 from api.app import create_app
 from api.listener import listen, why_not
 from api.parts import Api, ApiParts
-from models.database import Database
-from models.hints import Hints
-from models.tables import prepare_tables
-from process_exit import end_process
-from process_memory import settle_objects
+from models.postgres.database import Database
+from models.postgres.hints import Hints
+from models.tables.families import prepare_tables
+from process.ending import end_process
+from process.log_lines import configure
+from process.memory import settle_objects
 from settings import Settings, complaints
-from structured_logging import configure
 
 log = logging.getLogger(__name__)
 

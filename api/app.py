@@ -10,20 +10,22 @@ from fastapi_offline import FastAPIOffline
 from sse_starlette.sse import AppStatus
 from starlette.middleware import Middleware
 
-from api.body_limit import BodyLimit
-from api.conditional import Conditional
-from api.correlation import HEADER as CORRELATION_HEADER
-from api.correlation import Correlation
+from api.border.body_limit import BodyLimit
+from api.border.conditional import Conditional
+from api.border.correlation import HEADER as CORRELATION_HEADER
+from api.border.correlation import Correlation
+from api.border.idempotency import REPLAYED
+from api.border.metrics import Measured
+from api.border.problems import install_problem_handlers
+from api.border.routing import TrailingSlash
+from api.border.security import Cors, OriginRule, SecurityHeaders
 from api.description import EVERY_ANSWER, TITLE, describe
-from api.idempotency import REPLAYED
-from api.metrics import Measured
+from api.health.router import router as health
+from api.images.router import router as images
+from api.logs.router import router as logs
 from api.parts import Api, ApiParts
-from api.problems import install_problem_handlers
-from api.routers import image_logs, images, operations
-from api.routing import TrailingSlash
-from api.security import Cors, OriginRule, SecurityHeaders
 
-_ROUTERS = (images.router, image_logs.router, operations.router)
+_ROUTERS = (images, logs, health)
 _DRAIN = timedelta(seconds=3)
 _EXPOSED = ["ETag", "Link", "Location", "Retry-After", CORRELATION_HEADER, REPLAYED]
 

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.problems import PROBLEM_JSON, Problem
+from api.border.problems import PROBLEM_JSON, Problem
 from api.version import VERSION
 
 TITLE = "Slipway"

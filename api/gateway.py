@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
-from activities.delivery import deliver_build
 from activities.ports import BuildRuns
-from api.metrics import ApiMetrics
-from models.database import Database
-from models.errors import DomainError
-from models.hints import DIRTY, Hints
+from activities.relay.delivery import deliver_build
+from api.border.metrics import ApiMetrics
+from models.postgres.database import Database
+from models.postgres.hints import DIRTY, Hints
+from models.rules.errors import DomainError
 
 log = logging.getLogger(__name__)
 

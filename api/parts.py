@@ -7,17 +7,17 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from activities.ports import ObjectStore, SourceHost
+from api.border.metrics import ApiMetrics
+from api.border.security import Caller, caller
 from api.gateway import Gateway, Orchestrator
-from api.github_tags import GithubTags
-from api.image_reading import Waiting
-from api.metrics import ApiMetrics
-from api.migration import Migration
-from api.readiness import Readiness
-from api.security import Caller, caller
-from api.stored_logs import StoredLogs
-from api.streams import LogTails
-from models.database import Database
-from models.hints import Hints
+from api.health.migration import Migration
+from api.health.readiness import Readiness
+from api.images.github_tags import GithubTags
+from api.images.reading import Waiting
+from api.logs.stored import StoredLogs
+from api.logs.streams import LogTails
+from models.postgres.database import Database
+from models.postgres.hints import Hints
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import builds, latency, lists, logs, memory, workflows
-from benchmarks.effort import QUICK, THOROUGH, Effort
+from benchmarks.measures import builds, latency, lists, logs, memory, workflows
+from benchmarks.measures.effort import QUICK, THOROUGH, Effort
 from benchmarks.run import Measurement, Report, Say, measure_all
 from benchmarks.stack import BenchStack, running_stack
 from benchmarks.table import Row, show
-from process_exit import end_process
+from process.ending import end_process
 from settings import Settings
 from standalone.errors import CannotStart
 from standalone.locks import lock

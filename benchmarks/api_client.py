@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from benchmarks.sources import Source
-from standalone.event_stream import server_events
+from standalone.demo.event_stream import server_events
 
 _IMAGES = "/api/v1/images"
 _SETTLED = frozenset({"success", "failed"})

@@ -14,10 +14,10 @@ from pydantic import SecretStr
 
 from benchmarks.api_client import ApiClient
 from settings import Settings
+from standalone.free_ports import LOOPBACK, free_port
 from standalone.loopback_http import loopback_client
-from standalone.ports import LOOPBACK, free_port
-from standalone.postgres import EmbeddedPostgres
 from standalone.programs import Program, RunningProgram
+from standalone.servers.postgres import EmbeddedPostgres
 from standalone.stack import Stack, standalone_stack
 
 MADE_FOR = "slipway.made_for"  # the label of images that were built by hand

@@ -9,7 +9,7 @@ from temporalio.worker import Worker
 
 from activities.adapters.temporal import connect
 from activities.error_border import ErrorBorder
-from benchmarks.bare_workflow import QUEUE, BareWorkflow, look_at_clock
+from benchmarks.measures.bare_workflow import QUEUE, BareWorkflow, look_at_clock
 
 _CACHED_WORKFLOWS = 500
 _ACTIVITIES_AT_ONCE = 64

@@ -12,16 +12,16 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from settings import DataPlace, Settings, complaints
-from standalone.base_image import REPOSITORY, TAG, ensure_base_image
-from standalone.demo import Story, demo
-from standalone.engine import ensure_engine_at, stop_engine
-from standalone.engine_cgroup import StepLimits
-from standalone.engine_place import EnginePlace
+from standalone.demo.demo import Story, demo
+from standalone.engine.base_image import REPOSITORY, TAG, ensure_base_image
+from standalone.engine.cgroup import StepLimits
+from standalone.engine.daemon import ensure_engine_at, stop_engine
+from standalone.engine.place import EnginePlace
 from standalone.errors import CannotStart
+from standalone.free_ports import LOOPBACK
 from standalone.lifecycle import down, is_running, show_urls, status, up
-from standalone.ports import LOOPBACK
-from standalone.postgres import DATABASE, ROLE, binary, password
 from standalone.progress import EventLines, Reporter
+from standalone.servers.postgres import DATABASE, ROLE, binary, password
 from standalone.stack import standalone_stack
 from standalone.supervisor import Moment, supervise
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 
 from settings import Settings
+from standalone.free_ports import LOOPBACK
 from standalone.loopback_http import loopback_client
-from standalone.ports import LOOPBACK
-from standalone.postgres import EmbeddedPostgres
 from standalone.programs import Program
-from standalone.temporal_server import TemporalDevServer
+from standalone.servers.postgres import EmbeddedPostgres
+from standalone.servers.temporal import TemporalDevServer
 
 _REPLACED = ("TEMPORAL_", "DATABASE_URL", "SLIPWAY_DATABASE_URL")  # a parent's values that ours replace
 _SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  # opens nothing but the sandbox; without one it allows 60 requests an hour

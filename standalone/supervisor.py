@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from standalone.errors import CannotStart
+from standalone.free_ports import is_taken
 from standalone.locks import lock
-from standalone.ports import is_taken
 from standalone.processes import ProcessIdentity, end
 from standalone.programs import RunningProgram, tail
 from standalone.run_record import RunRecord

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from process_exit import end_process
-from standalone.postgres import EmbeddedPostgres
-from tests.support.postgres import fresh_database, migrated_postgres
+from process.ending import end_process
+from standalone.servers.postgres import EmbeddedPostgres
+from tests.support.servers.postgres import fresh_database, migrated_postgres
 
 _SESSION = pytest.StashKey[pytest.Session]()
 

@@ -12,8 +12,8 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 from workflows.stage import BUILDS_QUEUE
 
 with workflow.unsafe.imports_passed_through():
-    from models.build_lifecycle import BuildStatus, StateCode, Wish
-    from models.build_payloads import (
+    from models.rules.build_lifecycle import BuildStatus, StateCode, Wish
+    from models.rules.build_payloads import (
         ArtifactReport,
         Checkpoint,
         Claim,

@@ -10,8 +10,8 @@ from workflows.build_record import BuildRecord
 from workflows.stage import DOCKER_QUEUE, ENGINE_QUEUE, SOURCE_QUEUE, Stage
 
 with workflow.unsafe.imports_passed_through():
-    from models.build_lifecycle import FINISHED, BuildStatus, ClaimAnswer
-    from models.build_payloads import ImageBuildOrder
+    from models.rules.build_lifecycle import FINISHED, BuildStatus, ClaimAnswer
+    from models.rules.build_payloads import ImageBuildOrder
 
 _DAY = timedelta(days=1)  # how long a build may wait for its turn and work; what it does has limits of its own
 

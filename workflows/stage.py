@@ -10,7 +10,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
-    from models.build_payloads import Checkpoint, StageOutcome
+    from models.rules.build_payloads import Checkpoint, StageOutcome
 
 # queues: cheap database work; downloads, which may wait for their turn; heavy builds, one task a slot;
 # the engine's light calls, on any builder host

@@ -18,8 +18,8 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports import ClosedRun, RunAddress
-from models.build_payloads import ImageBuildOrder
-from models.errors import OrchestratorRefused, OrchestratorUnreachable
+from models.rules.build_payloads import ImageBuildOrder
+from models.rules.errors import OrchestratorRefused, OrchestratorUnreachable
 
 IMAGE_BUILD = "image-build"  # the workflow's registered name
 BUILDS_QUEUE = "builds"

@@ -1,4 +1,4 @@
-"""Alembic's entry: always run by models.database, which hands its connection over; never by itself."""
+"""Alembic's entry: always run by models.postgres.database, which hands its connection over; never by itself."""
 
 from alembic import context
 from sqlalchemy import Connection

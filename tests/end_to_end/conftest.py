@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.support.product import Product, running_product
+from tests.support.servers.product import Product, running_product
 
 
 @pytest_asyncio.fixture(scope="session")

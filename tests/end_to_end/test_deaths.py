@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.product import Product
+from tests.support.servers.product import Product
 
 _SLOW = "RUN for i in 1 2 3 4 5 6; do echo tick-{name}-$i; sleep 1; done\n"
 

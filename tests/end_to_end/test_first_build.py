@@ -7,7 +7,7 @@ import httpx
 
 from activities.adapters.temporal import connect
 from tests.support.log_reader import read_stream
-from tests.support.product import Product
+from tests.support.servers.product import Product
 
 _HELLO = 'RUN echo one && echo two >&2\nCMD ["echo", "hello"]\n'
 

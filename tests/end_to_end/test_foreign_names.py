@@ -5,7 +5,7 @@ from collections import Counter
 
 import httpx
 
-from tests.support.product import Product
+from tests.support.servers.product import Product
 
 _QUICK = "FROM busybox:1.36\nRUN true\n"
 

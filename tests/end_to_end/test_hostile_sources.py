@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hostile_archives import HOSTILE
-from tests.support.product import Product
+from tests.support.engine.hostile_archives import HOSTILE
+from tests.support.servers.product import Product
 
 _QUICK = "FROM busybox:1.36\nRUN true\n"
-# one of each sort: the others differ only in what tests/unit/test_source_archive.py looks at
+# one of each sort: the others differ only in what tests/unit/activities/test_source_archive.py looks at
 _KINDS = (
     "parents in a name",
     "absolute name",

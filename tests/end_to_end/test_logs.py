@@ -6,7 +6,7 @@ import hashlib
 import httpx
 
 from tests.support.log_reader import bytes_of_steps, read_stream
-from tests.support.product import Product
+from tests.support.servers.product import Product
 
 _PAD = "x" * 71
 

@@ -7,7 +7,7 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 
 from activities.adapters.temporal import connect
-from tests.support.product import Product
+from tests.support.servers.product import Product
 
 _LONG = "RUN echo long-began && sleep {seconds}\n"
 _QUICK = "FROM busybox:1.36\nRUN true\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.product import Product
+from tests.support.servers.product import Product
 
 _QUICK = "FROM busybox:1.36\nRUN true\n"
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from models.database import Database
-from tests.support.stored_builds import StoredBuilds
+from models.postgres.database import Database
+from tests.support.builds.stored_builds import StoredBuilds
 
 
 @pytest_asyncio.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from standalone.event_stream import server_events
+from standalone.demo.event_stream import server_events
 
 
 @dataclass

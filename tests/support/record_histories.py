@@ -2,7 +2,7 @@
 
 Run it before each release, and after a change of the order of commands that `workflow.patched` makes safe. It writes
 tests/histories/<version>/<shape>.json, one file per shape of a run, on a Temporal server of its own; files of earlier
-releases are never touched: tests/unit/test_histories.py replays them all, so that builds begun by any release go on.
+releases are never touched: tests/unit/workflows/test_histories.py replays them all, so that builds begun by any release go on.
 Hosts, process ids and paths of this machine are taken out.
 """
 
@@ -16,12 +16,12 @@ from typing import Any
 from temporalio.client import WorkflowHistory
 
 from activities.adapters.temporal import connect
-from models.build_lifecycle import BuildStatus, Wish
-from models.errors import DockerBuildFailed
-from process_exit import end_process
-from tests.support.build_trials import RunsWithLimits, Trials, running_workers, temporal_server
-from tests.support.fake_build_rows import FakeBuildRows
-from tests.support.fake_stages import FakeStages, Gate, fails, goes_back
+from models.rules.build_lifecycle import BuildStatus, Wish
+from models.rules.errors import DockerBuildFailed
+from process.ending import end_process
+from tests.support.builds.build_trials import RunsWithLimits, Trials, running_workers, temporal_server
+from tests.support.fakes.build_rows import FakeBuildRows
+from tests.support.fakes.stages import FakeStages, Gate, fails, goes_back
 
 ROOT = Path(__file__).parent.parent.parent
 HISTORIES = ROOT / "tests" / "histories"

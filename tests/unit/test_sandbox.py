@@ -16,7 +16,7 @@ import pytest
 from sandbox.git import git_directory
 from sandbox.rate_limits import WINDOW_SECONDS, RateLimits
 from sandbox.seed import SOURCES, SeedFailed, seed
-from tests.support.sandbox_server import RunningSandbox, git, make_repository, running_sandbox
+from tests.support.servers.sandbox_server import RunningSandbox, git, make_repository, running_sandbox
 
 UNKNOWN = {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"}
 

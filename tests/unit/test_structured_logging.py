@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from structured_logging import configure
+from process.log_lines import configure
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from models.database import Database
-from standalone.postgres import EmbeddedPostgres
-from tests.support.api_builds import ReportingBuilder
-from tests.support.api_server import RunningApi, running_api
-from tests.support.postgres import fresh_database
+from models.postgres.database import Database
+from standalone.servers.postgres import EmbeddedPostgres
+from tests.support.builds.api_builds import ReportingBuilder
+from tests.support.servers.api_server import RunningApi, running_api
+from tests.support.servers.postgres import fresh_database
 
 
 @pytest_asyncio.fixture

@@ -12,13 +12,13 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from models.errors import RequestInvalid
-from models.image_order import ImageOrder
-from standalone.postgres import EmbeddedPostgres
-from tests.support.api_builds import ReportingBuilder
-from tests.support.api_server import RunningApi, order_of, running_api
+from models.rules.errors import RequestInvalid
+from models.rules.image_order import ImageOrder
+from standalone.servers.postgres import EmbeddedPostgres
+from tests.support.builds.api_builds import ReportingBuilder
 from tests.support.eventually import eventually
-from tests.support.postgres import fresh_database
+from tests.support.servers.api_server import RunningApi, order_of, running_api
+from tests.support.servers.postgres import fresh_database
 
 IMAGES = "/api/v1/images"
 ALLOWED_PAGE = "https://ui.example.com"
@@ -218,7 +218,7 @@ async def test_a_defect_is_a_problem_that_leads_to_the_log(
         async with server.api.given.requests.transaction() as session:
             connection = await session.connection()
             await connection.exec_driver_sql("ALTER TABLE docker_images RENAME TO elsewhere")
-        with caplog.at_level(logging.CRITICAL, logger="api.correlation"):
+        with caplog.at_level(logging.CRITICAL, logger="api.border.correlation"):
             answer = await server.http.get(IMAGES, headers={"X-Correlation-ID": "find-me"})
     problem = _check_problem(answer, 500, "internal_error")
     assert "find-me" in problem["detail"]

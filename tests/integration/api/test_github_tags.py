@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support.api_server import NOWHERE, RunningApi, running_api
-from tests.support.sandbox_server import RunningSandbox, git, make_repository, running_sandbox
+from tests.support.servers.api_server import NOWHERE, RunningApi, running_api
+from tests.support.servers.sandbox_server import RunningSandbox, git, make_repository, running_sandbox
 
 PATH = "/api/v1/images/github-tags"
 

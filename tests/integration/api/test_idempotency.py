@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from api.idempotency import REPLAYED
-from tests.support.api_builds import ReportingBuilder
-from tests.support.api_server import RunningApi, order_of, running_api
+from api.border.idempotency import REPLAYED
+from tests.support.builds.api_builds import ReportingBuilder
+from tests.support.servers.api_server import RunningApi, order_of, running_api
 
 PATH = "/api/v1/images"
 KEY = {"Idempotency-Key": "order-1"}

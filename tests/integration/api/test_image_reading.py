@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.api_builds import ReportingBuilder, begun, succeeded
-from tests.support.api_server import RunningApi, order_of, running_api
+from tests.support.builds.api_builds import ReportingBuilder, begun, succeeded
 from tests.support.eventually import eventually
+from tests.support.servers.api_server import RunningApi, order_of, running_api
 
 
 async def test_a_list_is_the_newest_first_in_pages_that_stay(server: RunningApi) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from activities.delivery import deliver_dirty
-from models.database import Database
-from models.event_repository import EventRepository
-from models.image_repository import ImageRepository
-from models.project import Project
-from tests.support.api_builds import FULL_COMMIT, ReportingBuilder, begun, failed, succeeded
-from tests.support.api_server import RunningApi, order_of, running_api
+from activities.relay.delivery import deliver_dirty
+from models.postgres.database import Database
+from models.repositories.event import EventRepository
+from models.repositories.image import ImageRepository
+from models.tables.project import Project
+from tests.support.builds.api_builds import FULL_COMMIT, ReportingBuilder, begun, failed, succeeded
 from tests.support.eventually import eventually
+from tests.support.servers.api_server import RunningApi, order_of, running_api
 
 MUST = ["id", "name", "tag", "github_repo", "github_ref", "commit_sha", "build_status", "build_log", "build_error"]
 MUST += ["built_at", "created_at"]

@@ -12,13 +12,13 @@ import httpx
 import pytest
 import zstandard
 
-from models.build_payloads import Checkpoint
-from models.log_repository import LogRepository
-from standalone.event_stream import ServerEvent, server_events
-from tests.support.api_builds import Attempt, ReportingBuilder
-from tests.support.api_server import RunningApi, gauge, running_api
+from models.repositories.log import LogRepository
+from models.rules.build_payloads import Checkpoint
+from standalone.demo.event_stream import ServerEvent, server_events
+from tests.support.builds.api_builds import Attempt, ReportingBuilder
 from tests.support.eventually import eventually
 from tests.support.log_reader import ReadLog, read_stream
+from tests.support.servers.api_server import RunningApi, gauge, running_api
 
 MEBIBYTE = 1024 * 1024
 # every kind of thing that a log may hold

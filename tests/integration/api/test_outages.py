@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from standalone.ports import LOOPBACK, free_port
-from standalone.postgres import EmbeddedPostgres
-from tests.support.api_builds import ReportingBuilder
-from tests.support.api_server import gauge, order_of, running_api
+from standalone.free_ports import LOOPBACK, free_port
+from standalone.servers.postgres import EmbeddedPostgres
+from tests.support.builds.api_builds import ReportingBuilder
 from tests.support.eventually import eventually
 from tests.support.log_reader import read_stream
+from tests.support.servers.api_server import gauge, order_of, running_api
 
 IMAGES = "/api/v1/images"
 

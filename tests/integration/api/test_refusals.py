@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.schemas.image import ImageRequest
-from tests.support.api_server import RunningApi, order_of
+from api.images.schemas import ImageRequest
+from tests.support.servers.api_server import RunningApi, order_of
 
 IMAGES = "/api/v1/images"
 JSON = {"Content-Type": "application/json"}

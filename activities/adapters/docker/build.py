@@ -1,0 +1,230 @@
+"""A build that runs in the engine: one thread sends the context and reads, one interprets, asyncio only watches."""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from activities.adapters.docker.answer import EngineAnswer
+from activities.adapters.docker.connection import AnsweredEarly, BuildExchange
+from activities.adapters.docker.spool import Spool
+from activities.adapters.docker.verdict import build_failure
+from activities.image.context import write_context
+from activities.ports import BuildProgress, EngineBuildRequest, EngineOutcome
+from models.rules.errors import BuildCancelled, DomainError, EngineRefused, EngineUnreachable
+
+log = logging.getLogger(__name__)
+
+_READ_AT_ONCE = 1024 * 1024  # more than a socket holds: one turn of Python's lock takes all that has come
+_INTERPRETED_AT_ONCE = 256 * 1024
+# A pause after little work gathers what comes meanwhile: fewer, larger writes, and cores for the build itself.
+_PAUSE_SECONDS = 0.005
+_LITTLE_BYTES = 16 * 1024
+
+# While the engine is stuck it sends half a million empty traces a second: reading slowly slows it down.
+_STUCK_READ_SECONDS = 0.1
+_STUCK_LOOK_SECONDS = 1.0
+
+_CANCEL_ASKED_AGAIN_SECONDS = 0.5
+_CANCEL_PATIENCE_SECONDS = 5.0
+_HANG_UP_PATIENCE_SECONDS = 10.0
+
+_BROKE_OFF = "The engine's answer broke off after the image was made: the end of the log may be missing"
+
+
+@dataclass(frozen=True)
+class EngineActs:
+    """What a running build needs of the engine besides its stream. Both block and raise EngineUnreachable."""
+
+    find_image: Callable[[], str | None]  # the id of the image under the attempt's tag
+    cancel: Callable[[], None]
+
+
+class RunningBuild:
+    """Implements EngineBuild. It begins with `start`, on the event loop that will await it."""
+
+    def __init__(
+        self,
+        *,
+        request: EngineBuildRequest,
+        exchange: BuildExchange,
+        acts: EngineActs,
+        answer: EngineAnswer,
+        work_dir: Path,
+        stuck_patience: timedelta,
+    ) -> None:
+        self._request = request
+        self._exchange = exchange
+        self._acts = acts
+        self._answer = answer
+        self._stuck_patience = stuck_patience.total_seconds()
+        self._log_path = work_dir / "build.log"
+        self._log_file = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._log_size = 0
+        self._spool = Spool(work_dir / "engine.spool")
+        self._reader = threading.Thread(target=self._read, name=f"read-{request.engine_build_id}", daemon=True)
+        self._read_pause = 0.0
+        self._reader_error: Exception | None = None
+        self._is_cancel_wanted = False
+        self._outcome: EngineOutcome | Exception | None = None
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+
+    @property
+    def log_path(self) -> Path:
+        return self._log_path
+
+    @property
+    def log_size(self) -> int:
+        return self._log_size
+
+    @property
+    def progress(self) -> BuildProgress:
+        return self._answer.log.progress
+
+    @property
+    def log_loss(self) -> str | None:
+        return self._answer.log.log_loss
+
+    def start(self) -> None:
+        self._reader.start()
+        threading.Thread(target=self._watch, name=f"watch-{self._request.engine_build_id}", daemon=True).start()
+
+    async def result(self) -> EngineOutcome:
+        await self._ended.wait()
+        if isinstance(self._outcome, EngineOutcome):
+            return self._outcome
+        raise self._outcome or AssertionError("an ended build has an outcome")
+
+    async def cancel(self) -> None:
+        """End the build by its id; when that does not end its stream within seconds, hang up, which ends it too."""
+        self._is_cancel_wanted = True
+        deadline = self._loop.time() + _CANCEL_PATIENCE_SECONDS
+        # Asked again: the engine knows the id only once it has taken up the request.
+        while not self._ended.is_set() and self._loop.time() < deadline:
+            try:
+                await asyncio.to_thread(self._acts.cancel)
+            except DomainError as error:
+                log.warning("engine_cancel_refused", extra={"detail": error.detail})
+                break
+            if await self._ends_within(_CANCEL_ASKED_AGAIN_SECONDS):
+                return
+        self._exchange.shutdown()
+        if not await self._ends_within(_HANG_UP_PATIENCE_SECONDS):
+            raise EngineUnreachable("The build was asked to end, but its stream from the engine does not close.")
+
+    async def _ends_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._ended.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    # the reading thread
+
+    def _read(self) -> None:
+        try:
+            self._send_context()
+            self._spool.append(memoryview(self._exchange.answer()))
+            buffer = memoryview(bytearray(_READ_AT_ONCE))
+            while count := self._exchange.read_into(buffer):
+                self._spool.append(buffer[:count])
+                if self._read_pause:
+                    time.sleep(self._read_pause)
+        except Exception as error:  # noqa: BLE001 - a thread's outermost line: result() raises it
+            self._reader_error = error
+        finally:
+            self._spool.end()
+
+    def _send_context(self) -> None:
+        self._exchange.open()
+        try:
+            write_context(self._request.context_dir, self._request.dockerfile, self._exchange.send)
+            self._exchange.end_request()
+        except AnsweredEarly:
+            return  # the answer tells why
+
+    # the watching thread
+
+    def _watch(self) -> None:
+        try:
+            outcome = self._follow()
+        except Exception as error:  # noqa: BLE001 - likewise
+            outcome = error
+        self._exchange.shutdown()
+        self._reader.join()
+        self._end(outcome)
+
+    def _follow(self) -> EngineOutcome | Exception:
+        stuck_since: float | None = None
+        looked_at = 0.0
+        while not self._answer.is_whole and (raw := self._spool.take(_INTERPRETED_AT_ONCE)):
+            self._write(self._answer.feed(raw))
+            self._spool.shrink()
+            if not self._answer.is_stuck:
+                stuck_since, self._read_pause = None, 0.0
+                if len(raw) < _LITTLE_BYTES:
+                    time.sleep(_PAUSE_SECONDS)
+                continue
+            now = time.monotonic()
+            stuck_since, self._read_pause = stuck_since or now, _STUCK_READ_SECONDS
+            if self._answer.image_id is None and now - looked_at >= _STUCK_LOOK_SECONDS:
+                looked_at, self._answer.image_id = now, self._found_image()
+            if self._answer.image_id is not None:
+                break
+            if now - stuck_since > self._stuck_patience:
+                return self._given_up()
+        self._write(self._answer.finish())
+        return self._verdict()
+
+    def _found_image(self) -> str | None:
+        try:
+            return self._acts.find_image()
+        except DomainError as error:  # a stuck engine is a busy one; the next look comes soon
+            log.info("engine_silent_while_stuck", extra={"detail": error.detail})
+            return None
+
+    def _verdict(self) -> EngineOutcome | Exception:
+        """Say how it ended. What the engine said counts more than how the connection closed."""
+        answer = self._answer
+        if self._is_cancel_wanted:
+            return BuildCancelled("The build was ended in the engine because a cancel was wanted.")
+        if self._reader_error is not None:
+            return self._reader_error
+        if answer.error is not None:
+            return build_failure(answer.error, answer.log, self._request)
+        if answer.image_id is None:
+            return EngineUnreachable("The Docker engine went away in the middle of the build.")
+        if not answer.is_whole and not answer.is_stuck:
+            self._write(answer.log.lose(_BROKE_OFF))
+        return EngineOutcome(image_id=answer.image_id, log_loss=answer.log.log_loss)
+
+    def _given_up(self) -> EngineRefused:
+        minutes = self._stuck_patience / 60
+        return EngineRefused(
+            f"The engine lost this build's log and named no image in the {minutes:.0f} minutes that followed, so the "
+            "build was ended; let the failing or busy step write less, or set BUILDKIT_STEP_LOG_MAX_SPEED=1048576 "
+            "on the engine."
+        )
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            count = os.write(self._log_file, view)
+            view = view[count:]
+            self._log_size += count
+
+    def _end(self, outcome: EngineOutcome | Exception) -> None:
+        self._outcome = outcome
+        os.close(self._log_file)
+        self._spool.close()
+        self._exchange.close()
+        try:
+            self._loop.call_soon_threadsafe(self._ended.set)
+        except RuntimeError:  # the loop has closed: nobody is left who waits
+            log.info("build_outlived_its_loop", extra={"engine_build_id": self._request.engine_build_id})

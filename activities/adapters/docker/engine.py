@@ -1,0 +1,168 @@
+"""The Docker engine: docker-py for what it can, BuildKit over the plain Engine API for builds."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from docker import APIClient
+from docker.errors import APIError, DockerException, NotFound
+from docker.utils import parse_repository_tag
+from requests.exceptions import RequestException
+
+from activities.adapters.docker.answer import EngineAnswer
+from activities.adapters.docker.build import EngineActs, RunningBuild
+from activities.adapters.docker.connection import BuildExchange, ask
+from activities.ports import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo
+from models.rules.errors import EngineRefused, EngineUnreachable, ImageGone
+
+_ANSWER_SECONDS = 10
+_UNTAGGED = "<none>:<none>"
+_UNAVAILABLE = 502
+
+Answer = TypeVar("Answer")
+
+
+class DockerEngine:
+    """Implements ContainerEngine. `redacted_values` never show in a log or an error.
+
+    `stuck_patience` is how long a build may go on after the engine has lost its log, when neither its end nor its
+    failure is announced any more.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        redacted_values: Iterable[str | bytes] = (),
+        *,
+        stuck_patience: timedelta = timedelta(minutes=10),
+    ) -> None:
+        self._url = url
+        self._redacted_values = tuple(redacted_values)
+        self._stuck_patience = stuck_patience
+        self._client: APIClient | None = None
+        self._connecting = threading.Lock()
+
+    async def info(self) -> EngineInfo:
+        """BuildKit ignores the limits of single builds, so they are never honoured here.
+
+        Limits for all steps together can be set on the engine's own cgroup, from outside.
+        """
+        version = await self._ask(lambda client: client.version(api_version=False))
+        return EngineInfo(version=version["Version"], api_version=version["ApiVersion"], honours_limits=False)
+
+    async def start_build(self, request: EngineBuildRequest, work_dir: Path) -> EngineBuild:
+        api_version = await self._ask(lambda client: client.api_version)
+        build = RunningBuild(
+            request=request,
+            exchange=BuildExchange(self._url, f"/v{api_version}/build?{_build_query(request)}"),
+            acts=EngineActs(
+                find_image=lambda: self._ask_now(lambda client: _image_id(client, request.tag)),
+                cancel=lambda: ask(
+                    self._url, "POST", f"/v{api_version}/build/cancel?{urlencode({'id': request.engine_build_id})}"
+                ),
+            ),
+            answer=EngineAnswer(self._redacted_values),
+            work_dir=work_dir,
+            stuck_patience=self._stuck_patience,
+        )
+        build.start()
+        return build
+
+    async def image(self, reference: str) -> EngineImage | None:
+        found = await self._ask(lambda client: _inspected(client, reference))
+        return None if found is None else _engine_image(found)
+
+    async def tag(self, image_id: str, reference: str) -> None:
+        repository, name = parse_repository_tag(reference)
+
+        def tag(client: APIClient) -> None:
+            try:
+                client.tag(image_id, repository, name, force=True)
+            except NotFound as error:
+                raise ImageGone(f"The image {image_id} is no longer on the engine; build it again.") from error
+
+        await self._ask(tag)
+
+    async def untag(self, reference: str) -> None:
+        def untag(client: APIClient) -> None:
+            try:
+                client.remove_image(reference, force=True, noprune=True)
+            except NotFound:
+                return  # a repeat
+
+        await self._ask(untag)
+
+    async def tags_labelled(self, label: str, value: str) -> list[str]:
+        images = await self._ask(lambda client: client.images(filters={"label": f"{label}={value}"}))
+        return [tag for image in images for tag in image.get("RepoTags") or () if tag != _UNTAGGED]
+
+    def close(self) -> None:
+        """Give back the connections; running builds keep theirs. The next question connects again."""
+        with self._connecting:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    async def _ask(self, question: Callable[[APIClient], Answer]) -> Answer:
+        return await asyncio.to_thread(self._ask_now, question)
+
+    def _ask_now(self, question: Callable[[APIClient], Answer]) -> Answer:
+        """Ask docker-py and translate its errors. No repeats: the caller knows whether another try makes sense."""
+        try:
+            return question(self._connected())
+        except APIError as error:
+            said = f"The Docker engine answered {error.status_code}: {error.explanation}"
+            if (error.status_code or 0) >= _UNAVAILABLE:
+                raise EngineUnreachable(said) from error
+            raise EngineRefused(said) from error
+        except (RequestException, DockerException) as error:
+            raise EngineUnreachable(f"The Docker engine at {self._url} does not answer: {error}.") from error
+
+    def _connected(self) -> APIClient:
+        """Connect at first use, since docker-py asks the engine for its version then."""
+        with self._connecting:
+            if self._client is None:
+                ask(self._url, "GET", "/_ping")  # docker-py leaves its socket open when nobody answers
+                self._client = APIClient(self._url, version="auto", timeout=_ANSWER_SECONDS)
+            return self._client
+
+
+def _build_query(request: EngineBuildRequest) -> str:
+    query = {
+        "version": "2",
+        "buildid": request.engine_build_id,
+        "t": request.tag,
+        "dockerfile": request.dockerfile,
+        "labels": json.dumps(dict(request.labels)),
+        "buildargs": json.dumps(dict(request.build_args)),
+    }
+    return urlencode(query | ({"target": request.target} if request.target else {}))
+
+
+def _inspected(client: APIClient, reference: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.inspect_image(reference)  # type: ignore[no-untyped-call]  # types-docker's gap
+    except NotFound:
+        return None
+    return found
+
+
+def _image_id(client: APIClient, reference: str) -> str | None:
+    found = _inspected(client, reference)
+    return None if found is None else str(found["Id"])
+
+
+def _engine_image(found: dict[str, Any]) -> EngineImage:
+    return EngineImage(
+        id=found["Id"],
+        size_bytes=found["Size"],
+        platform=f"{found['Os']}/{found['Architecture']}",
+        layers=len(found["RootFS"].get("Layers") or ()),
+        labels=dict(found["Config"].get("Labels") or {}),
+        tags=tuple(found.get("RepoTags") or ()),
+    )

@@ -1,0 +1,255 @@
+"""One execution on this host: unpack the source, let the engine build, store the log, record the end."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from activities.builder.identity import BuilderIdentity
+from activities.image.context import locate_dockerfile
+from activities.image.public_name import INSTANCE_LABEL
+from activities.log.shipper import LogShipper
+from activities.ports import (
+    BuildProgress,
+    ContainerEngine,
+    EngineBuild,
+    EngineBuildRequest,
+    EngineOutcome,
+    ObjectStore,
+)
+from activities.source.archive import extract_archive, measure, remove_tree
+from activities.source.tree import ArchiveLimits
+from activities.stoppable import run_stoppable
+from activities.work_area import WorkArea
+from models.postgres.database import Database
+from models.postgres.hints import Hints, build_topic
+from models.repositories.build import BuildInputs, BuildRepository
+from models.repositories.execution import ExecutionEnd, ExecutionRepository
+from models.repositories.log import LogRepository
+from models.rules.build_payloads import Checkpoint
+from models.rules.errors import (
+    DATABASE_AWAY,
+    BuildCancelled,
+    DockerBuildFailed,
+    DomainError,
+    ExecutionLost,
+    HostDiskFailed,
+    SourceGone,
+    UnknownFailure,
+)
+from models.rules.image_reference import attempt_reference
+from models.tables.execution import BuildExecution
+
+log = logging.getLogger(__name__)
+
+_RECORD_TRIES_EVERY_SECONDS = 0.5
+_STOP_SECONDS = 7.0  # for the engine's answer, which may take 5 s, and the record
+_LEAVE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class RunParts:
+    """What every execution of a host shares."""
+
+    database: Database
+    hints: Hints
+    engine: ContainerEngine
+    store: ObjectStore
+    area: WorkArea
+    shipper: LogShipper
+    identity: BuilderIdentity
+    archive_limits: ArchiveLimits
+
+
+class ExecutionRun:
+    """Runs in a task of its own from start() on."""
+
+    def __init__(self, execution: BuildExecution, build: Checkpoint, parts: RunParts) -> None:
+        self.execution = execution
+        self._token = execution.token or 0
+        self._build = build
+        self._parts = parts
+        self._engine_build: EngineBuild | None = None
+        self._preparation: asyncio.Task[EngineBuildRequest] | None = None
+        self._is_ending = False
+        self._is_cancel_wanted = False
+        self._is_lost = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def progress(self) -> BuildProgress:
+        return self._engine_build.progress if self._engine_build is not None else BuildProgress()
+
+    def start(self, when_ended: Callable[[], None]) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"execution-{self._token}")
+        self._task.add_done_callback(lambda _task: when_ended())
+
+    async def cancel(self) -> None:
+        """End the work because a cancel is wanted, and return when it is dead and recorded."""
+        self._is_cancel_wanted = True
+        await self._end_work()
+
+    async def lose(self) -> None:
+        """End the work because the lease is lost, or the build has ended otherwise."""
+        self._is_lost = True
+        await self._end_work()
+
+    async def stop(self) -> None:
+        """End the work because the worker stops; the build is tried again elsewhere, or here after the restart.
+
+        An engine or a Postgres that does not answer does not hold the worker up: what stays untold is lost with the
+        lease, as after a kill.
+        """
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._end_work()
+        except (TimeoutError, DomainError, OSError) as failure:
+            log.warning("execution_left", extra={"token": self._token, "error": type(failure).__name__})
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=_LEAVE_SECONDS)
+
+    async def _end_work(self) -> None:
+        self._is_ending = True
+        if self._engine_build is not None:
+            await self._engine_build.cancel()
+        elif self._preparation is not None:
+            self._preparation.cancel()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        work = await asyncio.to_thread(self._parts.area.folder, f"execution-{self._token}")
+        try:
+            await self._record(await self._outcome(work))
+        finally:
+            self._parts.shipper.forget(self._token)
+            await asyncio.to_thread(remove_tree, work)
+            self._parts.hints.give(build_topic(self._build.build_id))
+
+    async def _outcome(self, work: Path) -> ExecutionEnd:
+        """Do the work; whatever it comes to is an end to record."""
+        error: DomainError | None = None
+        outcome: EngineOutcome | None = None
+        try:
+            outcome = await self._work(work)
+        except DomainError as failure:
+            error = failure
+        except asyncio.CancelledError:
+            if self._preparation is None or not self._preparation.cancelled() or _is_told_to_leave():
+                raise
+            error = BuildCancelled("The build was ended before its first step.")
+        except OSError as failure:
+            log.exception("execution_disk_error", extra={"token": self._token})
+            error = HostDiskFailed(
+                f"The builder host cannot write its files ({failure.strerror}); free some space there."
+            )
+        except Exception:  # the outermost line of this task: a defect is recorded, and stays loud in the log
+            log.exception("execution_defect", extra={"token": self._token})
+            error = UnknownFailure("The build failed by a fault of Slipway itself; the worker's log says more.")
+        return ExecutionEnd(
+            outcome=self._word(error),
+            log_bytes=0,
+            log_tail="",
+            log_loss=self._engine_build.log_loss if self._engine_build is not None else None,
+            docker_image_id=outcome.image_id if outcome is not None else None,
+            error=error,
+        )
+
+    def _word(self, error: DomainError | None) -> str:
+        if error is None:
+            return "succeeded"
+        if isinstance(error, BuildCancelled):
+            return "cancelled" if self._is_cancel_wanted else "lost"
+        return "lost" if error.retryable else "failed"
+
+    async def _work(self, work: Path) -> EngineOutcome:
+        async with self._parts.database.transaction() as session:
+            inputs = await BuildRepository(session, stays_open=self._parts.identity.build_timeout).inputs(
+                self._build.build_id
+            )
+        self._preparation = asyncio.create_task(self._prepare(inputs, work))
+        request = await self._preparation
+        self._engine_build = await self._parts.engine.start_build(request, work)
+        self._parts.shipper.add(self.execution, self._engine_build)
+        if self._is_ending:  # it was wanted while the engine was asked to begin
+            await self._engine_build.cancel()
+        limit = self._parts.identity.build_timeout.total_seconds()
+        try:
+            async with asyncio.timeout(limit):
+                return await self._engine_build.result()
+        except TimeoutError:
+            await self._engine_build.cancel()
+            raise DockerBuildFailed(
+                f"The build took longer than {limit:.0f} seconds and was ended;"
+                " raise SLIPWAY_BUILD_TIMEOUT if that is right."
+            ) from None
+
+    async def _prepare(self, inputs: BuildInputs, work: Path) -> EngineBuildRequest:
+        key = self._build.variables.get("source_key", "")
+        archive = await self._parts.store.path_of(key) if key else None
+        if archive is None:
+            raise SourceGone(f"The source archive of {inputs.repo} is no longer kept; it is fetched again.")
+        await self._check_source(key, archive)
+        tree = work / "source"
+        tree.mkdir(mode=0o700)
+        await run_stoppable(partial(extract_archive, archive, tree, self._parts.archive_limits))
+        context, dockerfile = await asyncio.to_thread(locate_dockerfile, tree, inputs.dockerfile_path)
+        instance = self._parts.identity.instance
+        return EngineBuildRequest(
+            engine_build_id=f"{instance}-{self._token}",
+            tag=attempt_reference(self._build.build_id, self._token),
+            context_dir=context,
+            dockerfile=dockerfile,
+            labels={
+                INSTANCE_LABEL: instance,
+                "slipway.build": str(self._build.build_id),
+                "slipway.repo": inputs.repo,
+                "slipway.commit": self._build.variables.get("commit_sha", ""),
+                "managed_by": "slipway",
+            },
+            build_args=inputs.build_args,
+            target=inputs.target,
+        )
+
+    async def _check_source(self, key: str, archive: Path) -> None:
+        """Raise SourceGone, after forgetting the kept archive, when it is no longer what was fetched."""
+        _size, sha256 = await asyncio.to_thread(measure, archive)
+        if sha256 != self._build.variables.get("source_sha256"):
+            log.error("kept_source_changed", extra={"key": key, "sha256": sha256})
+            await self._parts.store.delete(key)
+            raise SourceGone("The kept source archive is not what was fetched any more; it is fetched again.")
+
+    async def _record(self, end: ExecutionEnd) -> None:
+        """Store the rest of the log, then the end; waits for Postgres as long as it takes."""
+        while True:
+            with suppress(*DATABASE_AWAY):
+                await self._record_once(end)
+                self._parts.hints.give(build_topic(self._build.build_id))
+                return
+            await asyncio.sleep(_RECORD_TRIES_EVERY_SECONDS)
+
+    async def _record_once(self, end: ExecutionEnd) -> None:
+        shipped = await self._parts.shipper.finish(self._token)
+        async with self._parts.database.transaction() as session:
+            size = await LogRepository(session).size(self._token, self.execution.log_day)
+            losses = " ".join(loss for loss in (end.log_loss, shipped.loss) if loss) or None
+            whole = replace(end, log_bytes=size, log_tail=shipped.tail, log_loss=losses)
+            executions = ExecutionRepository(session)
+            if not self._is_lost:
+                try:
+                    await executions.end(self._token, whole)
+                except ExecutionLost:
+                    log.warning("execution_lost", extra={"token": self._token, "build": str(self._build.build_id)})
+                    self._is_lost = True
+            if self._is_lost:
+                await executions.close_lost(self._token, whole)
+
+
+def _is_told_to_leave() -> bool:
+    """Tell a cancel of this very task from that of a task which it awaits."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,215 @@
+"""A builder host: it runs executions under leases, whatever happens to the activities that watch them."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from typing import Self
+from uuid import UUID
+
+from activities.builder.execution_run import ExecutionRun, RunParts
+from activities.builder.identity import BuilderIdentity
+from activities.image.public_name import INSTANCE_LABEL
+from activities.log.archive import LogArchive
+from activities.log.shipper import LogShipper
+from activities.ports import BuildProgress, ContainerEngine, EngineInfo, ObjectStore
+from activities.source.tree import ArchiveLimits
+from activities.work_area import WorkArea
+from models.postgres.database import Database
+from models.postgres.hints import SLOTS, Hints, build_topic
+from models.repositories.builder import BuilderReport, BuilderRepository
+from models.repositories.execution import ExecutionRepository
+from models.repositories.log import LogRepository
+from models.rules.build_payloads import Checkpoint
+from models.rules.errors import DATABASE_AWAY, DomainError, NoFreeSlot
+from models.rules.image_reference import RESERVED_PREFIX
+from models.tables.execution import LEASE, BuildExecution
+
+log = logging.getLogger(__name__)
+
+_BEAT = timedelta(seconds=4)
+_LEAVE_SECONDS = 1.0
+Beat = Callable[[BuildProgress], None]
+
+
+class Builder:
+    """Use as `async with Builder(…) as builder`; leaving it ends what still runs and hands it over."""
+
+    def __init__(
+        self,
+        identity: BuilderIdentity,
+        *,
+        database: Database,
+        hints: Hints,
+        engine: ContainerEngine,
+        store: ObjectStore,
+        area: WorkArea,
+        archive_limits: ArchiveLimits,
+    ) -> None:
+        self.identity = identity
+        self._database = database
+        self._hints = hints
+        self._engine = engine
+        self._runs: dict[int, ExecutionRun] = {}
+        self._shipper = LogShipper(database, hints)
+        self._archive = LogArchive(identity.name, database, store, area, self._runs)
+        self._parts = RunParts(database, hints, engine, store, area, self._shipper, identity, archive_limits)
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._losing: dict[int, asyncio.Task[None]] = {}
+        self._kept_at = 0.0
+        self._report: BuilderReport
+
+    async def __aenter__(self) -> Self:
+        self._report = report = await self._describe()
+        async with self._database.transaction() as session:
+            await LogRepository(session).prepare_days()
+            await BuilderRepository(session).register(report)
+            lost = await ExecutionRepository(session).close_left_by(report.name)
+        self._hints.give(SLOTS, *(build_topic(execution.build_id) for execution in lost))
+        log.info("builder_started", extra={"builder": report.name, "slots": report.slots, "closed": len(lost)})
+        await self._sweep_attempt_tags(report)
+        await self._stack.enter_async_context(self._shipper)
+        await self._stack.enter_async_context(self._archive)
+        self._tasks = [
+            asyncio.create_task(self._keep(), name="lease-keeper"),
+            asyncio.create_task(self._look_at_engine(), name="engine-look"),
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(run.stop() for run in self._runs.values()), return_exceptions=True)
+        for task in (*self._tasks, *self._losing.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._losing.values(), return_exceptions=True)
+        with suppress(*DATABASE_AWAY, TimeoutError):  # then it is not seen any more soon enough
+            async with asyncio.timeout(_LEAVE_SECONDS), self._database.transaction() as session:
+                await BuilderRepository(session).leave(self._report)
+        await self._stack.aclose()
+
+    async def attempt(self, build: Checkpoint, run_id: str, beat: Beat) -> BuildExecution:
+        """Run the build here, or watch the live execution that it has, and return that execution when it has ended.
+
+        A cancelled caller ends only the watching. Raises ExecutionLost when the build is no longer this run's.
+        """
+        async with self._hints.watching(SLOTS) as slots:
+            while (execution := await self._open(build, run_id)) is None:
+                beat(BuildProgress())
+                await slots.wait(1)
+        token = execution.token or 0
+        async with self._hints.watching(build_topic(build.build_id)) as watch:
+            while True:
+                async with self._database.transaction() as session:
+                    seen, is_live = await ExecutionRepository(session).look_at(token)
+                if not is_live:
+                    return seen
+                run = self._runs.get(token)
+                beat(run.progress if run is not None else BuildProgress())
+                await watch.wait(1)
+
+    async def cancel(self, build_id: UUID) -> bool:
+        """End the build's work here and return when it is dead; False when nothing of it runs here."""
+        runs = [run for run in self._runs.values() if run.execution.build_id == build_id]
+        for run in runs:
+            await run.cancel()
+        return bool(runs)
+
+    async def _open(self, build: Checkpoint, run_id: str) -> BuildExecution | None:
+        """Open or join the build's execution; None while there is no slot."""
+        try:
+            async with self._database.transaction() as session:
+                execution, is_new = await ExecutionRepository(session).open_execution(
+                    build.build_id, run_id, self.identity.name
+                )
+        except NoFreeSlot:
+            return None
+        if is_new:
+            run = ExecutionRun(execution, build, self._parts)
+            token = execution.token or 0
+            self._runs[token] = run
+            run.start(lambda: self._forget(token))
+            self._hints.give(SLOTS, build_topic(build.build_id))
+        return execution
+
+    def _forget(self, token: int) -> None:
+        self._runs.pop(token, None)
+        self._losing.pop(token, None)
+        self._archive.notice()
+        self._hints.give(SLOTS)
+
+    async def _keep(self) -> None:
+        """Beat, and end what lost its lease: somebody else may be building it by now. Nothing else may hold this up."""
+        loop = asyncio.get_running_loop()
+        self._kept_at = loop.time()
+        while True:
+            await asyncio.sleep(_BEAT.total_seconds())
+            try:
+                await self._beat(loop.time())
+            except Exception:  # the outermost line of this task: without beats every build here would be lost
+                log.exception("builder_beat_defect", extra={"builder": self.identity.name})
+
+    async def _beat(self, now: float) -> None:
+        tokens = list(self._runs)
+        try:
+            async with self._database.transaction() as session:
+                held = await BuilderRepository(session).beat(self._report, tokens)
+            self._kept_at = now
+        except DATABASE_AWAY:
+            log.warning("builder_beat_failed", extra={"builder": self.identity.name})
+            held = set(tokens) if now - self._kept_at < LEASE.total_seconds() else set()
+        for token in set(tokens) - held:
+            run = self._runs.get(token)
+            if run is not None and token not in self._losing:
+                log.error("lease_lost", extra={"token": token, "build": str(run.execution.build_id)})
+                # in a task of its own: ending work takes seconds, and the others' leases go on
+                self._losing[token] = asyncio.create_task(run.lose(), name=f"lose-{token}")
+
+    async def _look_at_engine(self) -> None:
+        """Keep what the beats say of the engine fresh; it may answer slowly, or not at all."""
+        while True:
+            try:
+                self._report = await self._describe()
+            except Exception:  # the outermost line of this task
+                log.exception("engine_look_defect", extra={"builder": self.identity.name})
+            await asyncio.sleep(_BEAT.total_seconds())
+
+    async def _describe(self) -> BuilderReport:
+        info: EngineInfo | None = None
+        error: str | None = None
+        try:
+            info = await self._engine.info()
+        except DomainError as failure:
+            error = failure.detail
+        return BuilderReport(
+            name=self.identity.name,
+            incarnation=self.identity.incarnation,
+            slots=self.identity.slots,
+            engine_version=info.version if info is not None else None,
+            engine_error=error,
+            is_limited=info is not None and info.honours_limits,
+        )
+
+    async def _sweep_attempt_tags(self, report: BuilderReport) -> None:
+        """Take away the names of attempts whose builds can no longer go on."""
+        if report.engine_error is not None:
+            return
+        try:
+            tags = await self._engine.tags_labelled(INSTANCE_LABEL, self.identity.instance)
+            attempts = {tag: _build_of(tag) for tag in tags if tag.startswith(RESERVED_PREFIX)}
+            builds = [build for build in attempts.values() if build is not None]
+            async with self._database.transaction() as session:
+                unfinished = await ExecutionRepository(session).unfinished_builds(builds)
+            for tag, build in attempts.items():
+                if build not in unfinished:
+                    await self._engine.untag(tag)
+        except DomainError as error:
+            log.warning("attempt_tags_not_swept", extra={"error": error.detail})
+
+
+def _build_of(tag: str) -> UUID | None:
+    name = tag.removeprefix(RESERVED_PREFIX).partition(":")[0]
+    try:
+        return UUID(name)
+    except ValueError:
+        return None

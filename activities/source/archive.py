@@ -1,0 +1,161 @@
+"""Source archives as GitHub makes them: what may be unpacked, and unpacking it.
+
+The same rules judge an archive when it was downloaded and again while it is unpacked. Links are made last, after all
+of them were judged, so that nothing is ever written through one.
+"""
+
+import contextlib
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from activities.source.tarball import REGULAR_TYPES, Member, OverLimit, Progress, Tarball
+from activities.source.tree import ArchiveLimits, SourceTree
+from models.rules.errors import SourceRefused
+
+_HEADER_BYTES_PER_ENTRY = 4096  # on average: header, padding, an extended header
+_SLACK_BYTES = 1024 * 1024
+_BLOCK = 1024 * 1024
+_LATEST_MTIME = 2**33 - 1  # what a tar header can hold
+
+
+@dataclass(frozen=True)
+class ArchiveSummary:
+    """`entries` counts files, folders and links; `unpacked_bytes` their contents; the top folder is GitHub's."""
+
+    entries: int
+    unpacked_bytes: int
+    top_folder: str
+
+
+def inspect_archive(path: Path, limits: ArchiveLimits, progress: Progress) -> ArchiveSummary:
+    """Read the whole archive and judge it; nothing is written. Blocks: call it in a thread.
+
+    `progress` may raise to end the work. Raises SourceBroken when the file is cut off or damaged, SourceRefused with
+    a sentence that names the entry when the file is whole and holds what no build may unpack or exceeds the limits.
+    """
+    tree = SourceTree(limits)
+    for _entry in _judged(path, tree, progress):
+        pass
+    return ArchiveSummary(tree.entries, tree.unpacked_bytes, tree.top_folder)
+
+
+def extract_archive(path: Path, into: Path, limits: ArchiveLimits, progress: Progress) -> None:
+    """Unpack below the existing folder `into`, without the top folder. Blocks: call it in a thread.
+
+    What lies below `into` is removed first, so a repeat starts over, and is removed again after any failure. Raises
+    as inspect_archive. Files become 0644 or 0755, folders 0755, all of them the caller's own; times are kept.
+    """
+    try:
+        _empty(into)
+        _extract(path, into, limits, progress)
+    except BaseException:
+        _empty(into)
+        raise
+
+
+def measure(path: Path) -> tuple[int, str]:
+    """Return the file's size in bytes and its sha256, hex. Blocks."""
+    digest = hashlib.sha256()
+    size_bytes = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size_bytes += len(block)
+    return size_bytes, digest.hexdigest()
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, a link or a whole folder, also read-only ones; links are not followed. A repeat is harmless."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    folders = [path]
+    for folder in folders:  # grows meanwhile: a loop, because depth must not exhaust the stack
+        with contextlib.suppress(FileNotFoundError):
+            folder.chmod(0o700)
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry.path))
+                    else:
+                        Path(entry.path).unlink(missing_ok=True)
+    for folder in reversed(folders):
+        with contextlib.suppress(FileNotFoundError):
+            folder.rmdir()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A member that passed: `path` lies below the top folder, "" being that folder itself."""
+
+    path: str
+    member: Member
+    tarball: Tarball
+
+
+def _judged(path: Path, tree: SourceTree, progress: Progress) -> Iterator[_Entry]:
+    """Yield the members that pass, each when it is the tarball's current one, and raise at the first that does not."""
+    limits = tree.limits
+    stream_limit = limits.max_unpacked_bytes + limits.max_entries * _HEADER_BYTES_PER_ENTRY + _SLACK_BYTES
+    with path.open("rb") as file:
+        tarball = Tarball(file, stream_limit, progress)
+        try:
+            for member in tarball.members():
+                yield _Entry(tree.add(member), member, tarball)
+            if not tree.top_folder:
+                raise SourceRefused("The source archive is empty.")
+            tree.check_links()
+        except OverLimit:
+            raise
+        except SourceRefused:
+            with contextlib.suppress(OverLimit):
+                tarball.verify_rest()  # one flipped bit can look like malice: a damaged file is SourceBroken
+            raise
+        tarball.verify_rest()
+
+
+def _extract(path: Path, into: Path, limits: ArchiveLimits, progress: Progress) -> None:
+    tree = SourceTree(limits)
+    folder_times: dict[str, int] = {}
+    link_times: dict[str, int] = {}
+    for entry in _judged(path, tree, progress):
+        place = into / entry.path
+        if entry.member.type == tarfile.DIRTYPE:
+            folder_times[entry.path] = entry.member.mtime
+        elif entry.member.type == tarfile.SYMTYPE:
+            link_times[entry.path] = entry.member.mtime
+        (place if entry.path in folder_times else place.parent).mkdir(mode=0o755, parents=True, exist_ok=True)
+        if entry.member.type in REGULAR_TYPES:
+            _write_file(place, entry)
+        elif entry.member.type == tarfile.LNKTYPE:
+            os.link(into / tree.linked_file(entry.member), place, follow_symlinks=False)
+    for link, target in tree.links.items():
+        (into / link).symlink_to(target)
+        _set_mtime(into / link, link_times[link])
+    for folder in sorted(tree.folders - {""}, reverse=True):  # the deepest first: writing into one moves its time
+        (into / folder).chmod(0o755)
+        _set_mtime(into / folder, folder_times.get(folder, 0))
+
+
+def _write_file(place: Path, entry: _Entry) -> None:
+    mode = 0o755 if entry.member.mode & 0o100 else 0o644  # git knows no other modes
+    handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, mode)  # whatever the umask
+        for piece in entry.tarball.data():
+            file.write(piece)
+    _set_mtime(place, entry.member.mtime)
+
+
+def _set_mtime(place: Path, seconds: int) -> None:
+    mtime = min(max(seconds, 0), _LATEST_MTIME)
+    os.utime(place, (mtime, mtime), follow_symlinks=False)
+
+
+def _empty(folder: Path) -> None:
+    for path in list(folder.iterdir()):
+        remove_tree(path)

@@ -1,0 +1,150 @@
+"""Resolving a tag and keeping its source: the activities that read GitHub."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from temporalio import activity
+
+from activities.beats import beating
+from activities.image.public_name import refuse_foreign
+from activities.ports import ContainerEngine, ObjectStore, SourceHost
+from activities.source.archive import inspect_archive, measure
+from activities.source.tree import ArchiveLimits
+from activities.stoppable import run_stoppable
+from activities.work_area import WorkArea
+from models.postgres.database import Database
+from models.postgres.hints import SLOTS, Hints
+from models.repositories.build import BuildRepository
+from models.repositories.execution import ExecutionRepository
+from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
+from models.rules.errors import CommitMismatch, SourceHostUnreachable, SourceRefused
+
+log = logging.getLogger(__name__)
+
+_DOWNLOADS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class DownloadLimits:
+    largest_bytes: int
+    longest: timedelta
+
+
+class TagActivities:
+    """Runs on an engine's host: what the tag names, and whether the image's name is free there."""
+
+    def __init__(self, database: Database, host: SourceHost, engine: ContainerEngine, instance: str) -> None:
+        self._database = database
+        self._host = host
+        self._engine = engine
+        self._instance = instance
+
+    @activity.defn
+    async def resolve_tag(self, build: Checkpoint) -> StageOutcome:
+        """Name the commit behind the tag and check it against the one asked for. A pure read: a repeat is harmless."""
+        async with beating():
+            await refuse_foreign(self._engine, self._instance, build.image)
+            async with self._database.transaction() as session:
+                wanted = (await BuildRepository(session, stays_open=timedelta(0)).inputs(build.build_id)).wanted_commit
+            commit = await self._host.resolve_tag(build.repo, build.tag)
+        if not commit.startswith(wanted):
+            raise CommitMismatch(
+                f"Tag {build.tag} of {build.repo} names commit {commit}, but commit {wanted} was asked for."
+                " Send the commit that the tag names, or move the tag."
+            )
+        return StageOutcome(message=f"{build.tag} is {commit}", variables={"commit_sha": commit})
+
+
+class SourceActivities:
+    def __init__(
+        self,
+        database: Database,
+        hints: Hints,
+        host: SourceHost,
+        store: ObjectStore,
+        area: WorkArea,
+        *,
+        download: DownloadLimits,
+        archive: ArchiveLimits,
+    ) -> None:
+        self._database = database
+        self._hints = hints
+        self._host = host
+        self._store = store
+        self._area = area
+        self._download = download
+        self._archive = archive
+        self._downloads = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
+
+    @activity.defn
+    async def fetch_source(self, build: Checkpoint) -> StageOutcome:
+        """Download the tarball of the resolved commit, judge it and keep it. A repeat downloads it once more."""
+        # By the clock, not by chunk: a stalled download ends by the adapter's own timeout, which can name the cause.
+        async with beating():
+            await self._wait_for_turn(build)
+            async with self._downloads:
+                return await self._fetch(build)
+
+    async def _wait_for_turn(self, build: Checkpoint) -> None:
+        """Return when few enough sources lie ready ahead of the builders."""
+        async with self._hints.watching(SLOTS) as watch:
+            while True:
+                async with self._database.transaction() as session:
+                    if await ExecutionRepository(session).may_fetch(build.build_id):
+                        return
+                await watch.wait(1)
+
+    async def _fetch(self, build: Checkpoint) -> StageOutcome:
+        repo, commit = build.repo, build.variables["commit_sha"]
+        folder = await asyncio.to_thread(self._area.folder, f"fetch-{build.build_id}-{activity.info().attempt}")
+        path = folder / "source.tar.gz"
+        try:
+            try:
+                async with asyncio.timeout(self._download.longest.total_seconds()):
+                    await self._stream(repo, commit, path)
+            except TimeoutError as error:
+                raise SourceHostUnreachable(
+                    f"The source of {repo} did not arrive within {self._download.longest.total_seconds():.0f} seconds."
+                ) from error
+            summary = await run_stoppable(partial(inspect_archive, path, self._archive))
+            size_bytes, sha256 = await asyncio.to_thread(measure, path)
+            # by its bytes: GitHub may pack a commit anew, and a build that waits to be resumed needs those it saw
+            key = f"source/{repo}/{commit}/{sha256}.tar.gz"
+            await self._store.put_file(key, path)
+        finally:
+            await asyncio.to_thread(_remove, path)
+        log.info("source_fetched", extra={"key": key, "entries": summary.entries, "bytes": summary.unpacked_bytes})
+        archive = ArtifactReport(
+            state_code=20,
+            name="source_archive",
+            type="source_archive",
+            path=key,
+            storage_backend="local",
+            size_bytes=size_bytes,
+            checksum=sha256,
+        )
+        return StageOutcome(
+            message=f"{size_bytes} bytes", artifacts=(archive,), variables={"source_key": key, "source_sha256": sha256}
+        )
+
+    async def _stream(self, repo: str, commit: str, path: Path) -> None:
+        size_bytes = 0
+        async with self._host.tarball(repo, commit) as chunks:
+            with path.open("wb") as file:  # a local write of some KiB does not hold the loop up
+                async for chunk in chunks:
+                    size_bytes += len(chunk)
+                    if size_bytes > self._download.largest_bytes:
+                        raise SourceRefused(
+                            f"The source of {repo} is larger than {self._download.largest_bytes} bytes compressed;"
+                            " raise SLIPWAY_SOURCE_MAX_BYTES if that is right."
+                        )
+                    file.write(chunk)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.parent.rmdir()

@@ -1,0 +1,123 @@
+"""One deed, one transaction, one answer: a repeat under the same Idempotency-Key gets the first answer again."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from api.border.problems import PROBLEM_JSON, error_body, invalid_body_response
+from api.border.security import Caller, caller
+from api.parts import Api
+from models.postgres.database import Database, Session
+from models.repositories.idempotency import IdempotencyRepository, KeptAnswer, RequestKey
+from models.rules.errors import DomainError, RequestInvalid
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+JSON = "application/json"
+# for the description: every POST takes it
+HEADER_PARAMETER = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "repeats with this key and the same body get the first answer, for 24 hours; another body is 422."
+    " A refusal is kept likewise, but an answer of 5xx is not, nor a refusal that did not look at the body: then the"
+    " key stays free",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+
+Work = Callable[[Session], Awaitable[KeptAnswer]]
+
+
+class KeepingRoute(APIRoute):
+    """Keeps what FastAPI itself refuses, a body it finds invalid, as a key's first answer: no handler sees that.
+
+    The key covers path and body: a refusal for the query is not kept, since the same body may come with a better one.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        ordinary = super().get_route_handler()
+
+        async def keeping(request: Request) -> Response:
+            try:
+                return await ordinary(request)
+            except (RequestValidationError, HTTPException) as error:
+                has_left = isinstance(error.__cause__, ClientDisconnect)
+                refusal = None if has_left else invalid_body_response(request, error)
+                if refusal is None or request.method != "POST" or HEADER not in request.headers:
+                    raise
+            return await _keep_refusal(request, refusal)
+
+        return keeping
+
+
+async def _keep_refusal(request: Request, refusal: Response) -> Response:
+    async def refuse(_session: Session) -> KeptAnswer:
+        return KeptAnswer(refusal.status_code, PROBLEM_JSON, bytes(refusal.body))
+
+    api: Api = request.app.state.api
+    api.migration.check()  # what is no JSON is found before any dependency asked
+    given = await answer_once(request, caller(request), api.given.requests, refuse)
+    return given.response()
+
+
+@dataclass(frozen=True)
+class GivenAnswer:
+    """What is answered, and whether it was made now or remembered."""
+
+    answer: KeptAnswer
+    is_replayed: bool
+
+    def response(self, **headers: str) -> Response:
+        if self.is_replayed:
+            headers[REPLAYED] = "true"
+        return Response(self.answer.body, self.answer.status, headers, self.answer.media_type)
+
+
+async def answer_once(request: Request, who: Caller, database: Database, work: Work) -> GivenAnswer:
+    """Do `work` in one transaction and keep its answer under the request's key, if it bears one.
+
+    A refusal undoes the work and is kept like any answer, unless it is 500 or above: that undoes all, the key's use
+    as well, and is raised. Raises IdempotencyKeyReused, RequestInvalid for a key that is none.
+    """
+    key = await _key_of(request, who)
+    async with database.transaction() as session:
+        kept = IdempotencyRepository(session)
+        if key is not None:
+            first = await kept.lock_or_recall(key)
+            if first is not None:
+                return GivenAnswer(first, is_replayed=True)
+        answer = await _answer(request, session, work)
+        if key is not None:
+            await kept.keep(key, answer)
+    return GivenAnswer(answer, is_replayed=False)
+
+
+async def _answer(request: Request, session: Session, work: Work) -> KeptAnswer:
+    try:
+        async with session.begin_nested():
+            return await work(session)
+    except DomainError as refusal:
+        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        return KeptAnswer(refusal.status, PROBLEM_JSON, error_body(request.scope, refusal))
+
+
+async def _key_of(request: Request, who: Caller) -> RequestKey | None:
+    given = request.headers.get(HEADER)
+    if given is None:
+        return None
+    if not _KEY.fullmatch(given):
+        raise RequestInvalid(f"{HEADER} must be 1 to 255 visible ASCII characters.")
+    digest = hashlib.sha256(await request.body()).hexdigest()
+    return RequestKey(who.name, f"{request.method} {request.url.path}", given, digest)

@@ -1,0 +1,218 @@
+"""Images: ordering one, which starts a build, and reading them."""
+
+import re
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import AfterValidator, BeforeValidator
+from starlette.responses import Response
+
+from api.border.conditional import UNCHANGED
+from api.border.cursors import cursor_of, place_of
+from api.border.demand import IntegerFrom, unmet
+from api.border.idempotency import HEADER_PARAMETER, JSON, KeepingRoute, answer_once
+from api.border.problems import answers
+from api.border.routing import readable
+from api.images.github_tags import MOST_TAGS
+from api.images.reading import SETTLED, read_image
+from api.images.schemas import ImageAnswer, ImageRequest, images_json
+from api.images.tag_schemas import TagsAnswer
+from api.parts import Asker, Parts
+from models.postgres.database import Session
+from models.repositories.idempotency import KeptAnswer
+from models.repositories.image import ImageRepository, PageKey
+from models.rules import errors
+from models.rules.build_lifecycle import ImageStatus
+from models.rules.errors import DomainError, ImageNotFound
+
+PREFIX = "/api/v1/images"
+LARGEST_ID = 2**31 - 1
+LONGEST_WAIT_SECONDS = 300
+_PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,99}")  # one spelling for each: Python also takes 1_0, +1, 01 and " 1"
+_ALWAYS = answers(errors.RequestInvalid, errors.DatabaseUnreachable, errors.PoolExhausted)
+
+router = APIRouter(prefix=PREFIX, tags=["Images"], route_class=KeepingRoute)
+
+
+def _plain_digits(spelled: str) -> str:
+    if not _PLAIN_NUMBER.fullmatch(spelled):
+        raise unmet("must be a number in plain digits, such as 7")
+    return spelled
+
+
+def image_id_in_path(
+    image_id: Annotated[int, BeforeValidator(_plain_digits), Path(description="of the image, in plain digits")],
+) -> int:
+    """Return the id. Raises ImageNotFound for numbers that no id can be."""
+    if not 1 <= image_id <= LARGEST_ID:
+        raise ImageNotFound(f"There is no image {str(image_id)[:20]}.")
+    return image_id
+
+
+ImageId = Annotated[int, Depends(image_id_in_path)]
+Wait = Annotated[
+    int,
+    IntegerFrom(0),
+    AfterValidator(lambda seconds: min(seconds, LONGEST_WAIT_SECONDS)),
+    Query(
+        description="seconds to wait for the build to settle; then 200 with the final row, else the row as it is by"
+        f" then. More than {LONGEST_WAIT_SECONDS} is cut to {LONGEST_WAIT_SECONDS}"
+    ),
+]
+Limit = Annotated[int, IntegerFrom(1, 1000), Query()]
+LogLines = Annotated[int, IntegerFrom(1, 10_000)]
+StatusFilter = Annotated[
+    ImageStatus | None,
+    BeforeValidator(lambda value: value or None),  # existing clients send an empty one
+    Query(description="failed includes cancelled"),
+]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=ImageAnswer,
+    summary="Build a GitHub tag into an image",
+    openapi_extra={"parameters": [HEADER_PARAMETER]},
+    responses={
+        200: {"model": ImageAnswer, "description": "With `wait`: the build has settled"},
+        **answers(
+            errors.RequestInvalid,
+            errors.IdempotencyKeyReused,
+            errors.ImageExists,
+            errors.QueueFull,
+            errors.DatabaseUnreachable,
+            errors.PoolExhausted,
+            errors.CrossOriginWrite,
+            errors.BodyTooLarge,
+        ),
+    },
+)
+async def order_image(request: Request, ordered: ImageRequest, api: Parts, who: Asker, wait: Wait = 0) -> Response:
+    """Start a build. (name, tag) is unique: 409 names the existing image while it is pending, building or in success.
+
+    When that failed, or with `force_rebuild` on a success, the row is reused with a new build. `Idempotency-Key` makes
+    a repeat get the first answer for 24 hours. Builds are taken while Temporal is down, and start when it is back.
+    """
+
+    async def work(session: Session) -> KeptAnswer:
+        images = ImageRepository(session)
+        correlation_id = request.state.correlation_id
+        image_id, _ = await images.order(
+            ordered.order(), queue_limit=api.given.queue_limit, actor=who.name, correlation_id=correlation_id
+        )
+        body = ImageAnswer.of(await images.view(image_id), None).model_dump_json().encode()
+        return KeptAnswer(201, JSON, body)
+
+    given = await answer_once(request, who, api.given.requests, work)
+    if given.answer.media_type != JSON:
+        return given.response()
+    image = ImageAnswer.model_validate_json(given.answer.body)
+    if not given.is_replayed:
+        api.gateway.deliver_soon(image.build_id)
+    if wait:
+        given = replace(given, answer=await _waited(given.answer, image, request, api, wait))
+    return given.response(Location=f"{PREFIX}/{image.id}")
+
+
+async def _waited(ordinary: KeptAnswer, image: ImageAnswer, request: Request, api: Parts, wait: int) -> KeptAnswer:
+    """Return the row as it is after the wait: 200 once the build has settled, else 201.
+
+    When it cannot be read any more, the ordinary answer: what was done is done.
+    """
+    try:
+        await api.waiting.until_settled(image.id, image.build_id, wait, request.is_disconnected)
+        now = await read_image(image.id, api.given.requests, api.logs)
+    except DomainError:
+        return ordinary
+    status = HTTPStatus.OK if now.build_status in SETTLED else HTTPStatus.CREATED
+    return KeptAnswer(status, JSON, now.model_dump_json().encode())
+
+
+@readable(
+    router,
+    "",
+    response_model=list[ImageAnswer],
+    summary="List images, newest first",
+    responses={**UNCHANGED, **_ALWAYS},
+)
+async def list_images(
+    api: Parts, status_filter: StatusFilter = None, limit: Limit = 100, cursor: str | None = None
+) -> Response:
+    """`build_log` is the last line while building, the tail when failed, else null. Link leads to the next page."""
+    after = place_of(cursor) if cursor else None
+    async with api.given.requests.transaction() as session:
+        views = await ImageRepository(session).page(status_filter, after, limit + 1)
+    page, headers = views[:limit], {}
+    if len(views) > limit:
+        last = page[-1].image
+        place = cursor_of(PageKey(last.created_at, last.id or 0))
+        more = f"&status_filter={status_filter}" if status_filter else ""
+        headers["Link"] = f'<{PREFIX}?cursor={place}&limit={limit}{more}>; rel="next"'
+    return Response(images_json(page), media_type=JSON, headers=headers)
+
+
+@readable(
+    router,
+    "/github-tags",
+    response_model=TagsAnswer,
+    summary="List a repository's tags",
+    responses={
+        **UNCHANGED,
+        **_ALWAYS,
+        **answers(
+            errors.RepositoryNotFound,
+            errors.SourceHostRateLimited,
+            errors.SourceHostUnreachable,
+            errors.SourceHostDenied,
+        ),
+    },
+)
+async def list_github_tags(
+    api: Parts,
+    repo: Annotated[str, Query(max_length=200, description="`owner/name`", examples=["demo/hello"])],
+    limit: Annotated[int, IntegerFrom(1), Query(description="more than 1000 is cut to 1000")] = 100,
+) -> Response:
+    """By version, highest first, then by name. Details of a commit are null until they were asked for once."""
+    found = await api.github_tags.page(repo, min(limit, MOST_TAGS))
+    return Response(found.model_dump_json(), media_type=JSON)
+
+
+@readable(
+    router,
+    "/{image_id}",
+    response_model=ImageAnswer,
+    summary="Show an image",
+    responses={**UNCHANGED, **_ALWAYS, **answers(errors.ImageNotFound)},
+)
+async def show_image(
+    request: Request,
+    image_id: ImageId,
+    api: Parts,
+    wait: Wait = 0,
+    log_lines: Annotated[LogLines | None, Query(description="only so many last lines")] = None,
+) -> Response:
+    """`build_log` is the newest attempt's log: all of it up to 1 MiB, beyond that the last 1 MiB behind a notice."""
+    image = await read_image(image_id, api.given.requests, api.logs, lines=log_lines)
+    if wait and image.build_status not in SETTLED:
+        await api.waiting.until_settled(image_id, image.build_id, wait, request.is_disconnected)
+        image = await read_image(image_id, api.given.requests, api.logs, lines=log_lines)
+    return Response(image.model_dump_json(), media_type=JSON)
+
+
+@router.delete(
+    "/{image_id}",
+    status_code=204,
+    summary="Remove an image's record",
+    responses={**_ALWAYS, **answers(errors.ImageNotFound, errors.ImageInUse, errors.CrossOriginWrite)},
+)
+async def delete_image(image_id: ImageId, api: Parts, who: Asker) -> Response:
+    """Never the Docker image itself. A failed build of it that waits to be resumed is closed."""
+    async with api.given.requests.transaction() as session:
+        images = ImageRepository(session)
+        build_id = (await images.view(image_id)).build.id
+        await images.delete(image_id, who.name)
+    api.gateway.deliver_soon(build_id)
+    return Response(status_code=204)

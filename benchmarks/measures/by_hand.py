@@ -1,0 +1,116 @@
+"""The same build as a script would do it: download, extract, send the context, read the engine's answer."""
+
+import io
+import json
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlencode
+
+import httpx
+
+from activities.adapters.docker.answer import EngineAnswer
+from activities.adapters.docker.connection import BuildExchange
+from benchmarks.api_client import NotMeasurable
+from benchmarks.sources import Source
+from benchmarks.stack import MADE_FOR, BenchStack
+
+_READ_AT_ONCE = 1024 * 1024
+_SILENCE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class HandBuild:
+    milliseconds: float
+    milliseconds_to_log: float  # until the log's first bytes were there
+
+
+def _ignore(_log: bytes) -> None:
+    return
+
+
+class HandBuilder:
+    """Blocks; use it in a thread, as a `with`. Its connection to the source host stays warm, as Slipway's does."""
+
+    def __init__(self, bench: BenchStack) -> None:
+        self._engine_url = bench.settings.engine_url
+        self._prefix = bench.prefix
+        token = bench.environment["GITHUB_TOKEN"]
+        self._source_host = httpx.Client(
+            base_url=bench.environment["GITHUB_API_URL"],
+            headers={"Authorization": f"Bearer {token}"},
+            follow_redirects=True,
+            trust_env=False,
+            timeout=_SILENCE_SECONDS,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._source_host.close()
+
+    def build(
+        self, source: Source, build_args: Mapping[str, str] | None = None, on_log: Callable[[bytes], None] = _ignore
+    ) -> HandBuild:
+        """Build, and hand the log's bytes on as they come. Raises NotMeasurable when no image comes out."""
+        began = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            context = _context(self._extracted(source, Path(folder)))
+        answer, first_log = EngineAnswer(), 0.0
+        with closing(BuildExchange(self._engine_url, f"/build?{self._query(source, build_args)}")) as exchange:
+            exchange.open()
+            exchange.send(context)
+            exchange.end_request()
+            for raw in _pieces(exchange):
+                if log := answer.feed(raw):
+                    first_log = first_log or time.perf_counter()
+                    on_log(log)
+                if answer.is_whole:
+                    break
+        on_log(answer.finish())
+        if answer.image_id is None:
+            raise NotMeasurable(f"the build of {source.repo} by hand made no image: {answer.error}")
+        ended = time.perf_counter()
+        return HandBuild((ended - began) * 1000, (first_log - began) * 1000)
+
+    def _extracted(self, source: Source, folder: Path) -> Path:
+        archive = folder / "source.tar.gz"
+        with self._source_host.stream("GET", f"/repos/{source.repo}/tarball/{source.commit}") as answer:
+            answer.raise_for_status()
+            with archive.open("wb") as file:
+                for chunk in answer.iter_bytes():
+                    file.write(chunk)
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder / "tree", filter="data")
+        return next((folder / "tree").iterdir())
+
+    def _query(self, source: Source, build_args: Mapping[str, str] | None) -> str:
+        return urlencode(
+            {
+                "version": "2",
+                "t": f"{self._prefix}/by-hand/{source.repo}:{source.tag}",
+                "labels": json.dumps({MADE_FOR: self._prefix}),
+                "buildargs": json.dumps(dict(build_args or {})),
+            }
+        )
+
+
+def _pieces(exchange: BuildExchange) -> Iterator[bytes]:
+    yield exchange.answer()
+    buffer = memoryview(bytearray(_READ_AT_ONCE))
+    while count := exchange.read_into(buffer):
+        yield bytes(buffer[:count])
+
+
+def _context(tree: Path) -> bytes:
+    packed = io.BytesIO()
+    # the engine takes a pax header at the very beginning for text
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        tar.add(tree, arcname=".")
+    return packed.getvalue()

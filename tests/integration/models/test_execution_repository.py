@@ -1,0 +1,359 @@
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from models.postgres.database import Database
+from models.repositories.builder import BuilderReport, BuilderRepository
+from models.repositories.execution import SOURCES_AHEAD_PER_SLOT, ExecutionEnd, ExecutionRepository
+from models.rules.build_lifecycle import BuildStatus, Wish
+from models.rules.errors import DockerBuildFailed, ExecutionLost, NoFreeSlot
+from models.tables.execution import BuildExecution
+from tests.support.builds.stored_builds import BROKEN, IMAGE_ID, Ordered, StoredBuilds
+
+BUILDER = "host-1"
+DONE = ExecutionEnd(outcome="succeeded", log_bytes=10, log_tail="done\n", docker_image_id=IMAGE_ID)
+
+
+def described(name: str = BUILDER, *, slots: int = 2, incarnation: UUID | None = None) -> BuilderReport:
+    return BuilderReport(
+        name=name,
+        incarnation=incarnation or uuid4(),
+        slots=slots,
+        engine_version="20.10.24",
+        engine_error=None,
+        is_limited=False,
+    )
+
+
+class Fence:
+    """The repository, a transaction a call."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(self, report: BuilderReport) -> list[BuildExecution]:
+        async with self._database.transaction() as session:
+            await BuilderRepository(session).register(report)
+            return await ExecutionRepository(session).close_left_by(report.name)
+
+    async def beat(self, report: BuilderReport, *tokens: int) -> set[int]:
+        async with self._database.transaction() as session:
+            return await BuilderRepository(session).beat(report, list(tokens))
+
+    async def open(self, build: Ordered, builder: str = BUILDER, run_id: str = "run-1") -> tuple[BuildExecution, bool]:
+        async with self._database.transaction() as session:
+            return await ExecutionRepository(session).open_execution(build.build_id, run_id, builder)
+
+    async def end(self, execution: BuildExecution, end: ExecutionEnd = DONE) -> None:
+        async with self._database.transaction() as session:
+            await ExecutionRepository(session).end(token_of(execution), end)
+
+    async def read(self, execution: BuildExecution) -> BuildExecution:
+        async with self._database.transaction() as session:
+            return (await ExecutionRepository(session).look_at(token_of(execution)))[0]
+
+    async def may_fetch(self, build: Ordered) -> bool:
+        async with self._database.transaction() as session:
+            return await ExecutionRepository(session).may_fetch(build.build_id)
+
+    async def current(self, build: Ordered) -> BuildExecution | None:
+        async with self._database.transaction() as session:
+            return await ExecutionRepository(session).lock_current(build.build_id)
+
+
+def token_of(execution: BuildExecution) -> int:
+    assert execution.token is not None
+    return execution.token
+
+
+@pytest.fixture
+def fence(database: Database) -> Fence:
+    return Fence(database)
+
+
+async def expire(builds: StoredBuilds, execution: BuildExecution) -> None:
+    """Let a lease run out, as if its builder had been silent for longer."""
+    await builds.fetch(
+        "UPDATE build_executions SET lease_until = clock_timestamp() WHERE token = :t RETURNING token",
+        t=token_of(execution),
+    )
+
+
+async def attempts_at_building(builds: StoredBuilds, build: Ordered) -> list[tuple[int, str]]:
+    rows = await builds.fetch(
+        "SELECT attempt, status FROM build_states WHERE build_id = :b AND state_code = 40 ORDER BY attempt",
+        b=build.build_id,
+    )
+    return [(row["attempt"], row["status"]) for row in rows]
+
+
+# slots
+
+
+async def test_a_builder_never_runs_more_than_its_slots(builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described(slots=3))
+    waiting = [await builds.running(at=40) for _build in range(10)]
+    answers: list[Any] = await asyncio.gather(*(fence.open(build) for build in waiting), return_exceptions=True)
+    assert sum(isinstance(answer, NoFreeSlot) for answer in answers) == 7
+    opened = [answer[0] for answer in answers if isinstance(answer, tuple)]
+    assert len(opened) == 3
+    assert await builds.fetch("SELECT count(*) AS live FROM build_executions WHERE outcome IS NULL") == [{"live": 3}]
+    await fence.end(opened[0])
+    answers = await asyncio.gather(*(fence.open(build) for build in waiting), return_exceptions=True)
+    assert sum(isinstance(answer, tuple) and answer[1] for answer in answers) == 1
+
+
+async def test_each_builder_has_slots_of_its_own(builds: StoredBuilds, fence: Fence) -> None:
+    for name in ("host-1", "host-2"):
+        await fence.register(described(name, slots=1))
+    first, second = await builds.running(at=40), await builds.running(at=40)
+    await fence.open(first, "host-1")
+    _execution, is_new = await fence.open(second, "host-2")
+    assert is_new
+
+
+async def test_a_lease_that_ran_out_holds_no_slot(builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described(slots=1))
+    silent, next_one = await builds.running(at=40), await builds.running(at=40)
+    execution, _is_new = await fence.open(silent)
+    await expire(builds, execution)
+    _execution, is_new = await fence.open(next_one)
+    assert is_new
+
+
+# attempts
+
+
+async def test_a_live_attempt_is_joined_wherever_it_runs(builds: StoredBuilds, fence: Fence) -> None:
+    for name in ("host-1", "host-2"):
+        await fence.register(described(name, slots=1))
+    build = await builds.running(at=40)
+    answers = await asyncio.gather(*(fence.open(build, f"host-{1 + n % 2}") for n in range(10)))
+    assert sum(is_new for _execution, is_new in answers) == 1
+    assert len({execution.token for execution, _is_new in answers}) == 1
+    assert (await builds.row(build.build_id)).attempt == 1
+
+
+async def test_an_attempt_whose_lease_ran_out_is_lost_and_the_next_one_takes_its_place(
+    builds: StoredBuilds, fence: Fence
+) -> None:
+    await fence.register(described())
+    build = await builds.running(at=40)
+    first, _is_new = await fence.open(build)
+    await expire(builds, first)
+    second, is_new = await fence.open(build)
+    assert is_new
+    assert (second.attempt, token_of(second) > token_of(first)) == (2, True)
+    assert (await fence.read(first)).outcome == "lost"
+    assert await attempts_at_building(builds, build) == [(1, "failed"), (2, "in_progress")]
+    with pytest.raises(ExecutionLost):
+        await fence.end(first)
+    await fence.end(second)
+    current = await fence.current(build)
+    assert current is not None
+    assert current.token == second.token
+
+
+async def test_an_end_that_comes_after_the_lease_is_refused(builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described())
+    execution, _is_new = await fence.open(await builds.running(at=40))
+    await expire(builds, execution)
+    with pytest.raises(ExecutionLost):
+        await fence.end(execution)
+    assert (await fence.read(execution)).outcome is None
+
+
+async def test_an_attempt_ends_once(builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described())
+    execution, _is_new = await fence.open(await builds.running(at=40))
+    answers = await asyncio.gather(*(fence.end(execution) for _end in range(5)), return_exceptions=True)
+    assert sum(answer is None for answer in answers) == 1
+
+
+async def test_a_failed_attempt_keeps_what_failed(builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described())
+    build = await builds.running(at=40)
+    execution, _is_new = await fence.open(build)
+    error = DockerBuildFailed("Docker build failed.", failing_step="Step 2/3 : RUN false", exit_code=1)
+    end = ExecutionEnd("failed", log_bytes=7, log_tail="x" * 5000, log_loss="The engine clipped it.", error=error)
+    await fence.end(execution, end)
+    kept = await fence.read(execution)
+    assert (kept.outcome, kept.error_code, kept.failing_step, kept.exit_code) == (
+        "failed",
+        "docker_build_failed",
+        "Step 2/3 : RUN false",
+        1,
+    )
+    assert (kept.log_bytes, len(kept.log_tail or ""), kept.log_loss) == (7, 4000, "The engine clipped it.")
+    assert (await builds.events(build))[-2:] == ["build.attempt_ended", "build.log_incomplete"]
+
+
+async def test_what_postgres_cannot_hold_as_text_is_replaced_and_the_end_is_kept(
+    builds: StoredBuilds, fence: Fence
+) -> None:
+    await fence.register(described())
+    execution, _is_new = await fence.open(await builds.running(at=40))
+    error = DockerBuildFailed("no \x00", failing_step="Step 1/1 : RUN \x00\ud800", exit_code=1)
+    await fence.end(execution, ExecutionEnd("failed", log_bytes=2, log_tail="a\x00", error=error))
+    kept = await fence.read(execution)
+    assert (kept.log_tail, kept.error, kept.failing_step) == ("a\ufffd", "no \ufffd", "Step 1/1 : RUN \ufffd\ufffd")
+
+
+async def test_the_first_attempt_after_a_resume_is_no_second_try_at_the_state(
+    builds: StoredBuilds, fence: Fence
+) -> None:
+    await fence.register(described())
+    build = await builds.running(at=40)
+    execution, _is_new = await fence.open(build)
+    await fence.end(execution, ExecutionEnd("failed", log_bytes=0, log_tail="", error=DockerBuildFailed("no")))
+    await builds.report(build, BuildStatus.FAILED, 40, 2, failure=BROKEN)
+    await builds.wish(build, Wish.RESUME)
+    await builds.claim(build, "run-2")
+    await builds.report(build, BuildStatus.RUNNING, 40, 1, run_id="run-2")
+    again, _is_new = await fence.open(build, run_id="run-2")
+    assert again.attempt == 2
+    assert await attempts_at_building(builds, build) == [(1, "failed"), (2, "in_progress")]
+
+
+@pytest.mark.parametrize("end", ["overtaken", "cancelled"])
+async def test_no_attempt_begins_for_a_run_that_no_longer_speaks_for_the_build(
+    builds: StoredBuilds, fence: Fence, end: str
+) -> None:
+    await fence.register(described())
+    build = await builds.running(at=40)
+    if end == "overtaken":
+        await builds.claim(build, "run-2")
+    else:
+        await builds.report(build, BuildStatus.CANCELLED, 40, 2)
+    with pytest.raises(ExecutionLost):
+        await fence.open(build)
+
+
+# builders
+
+
+async def test_a_builder_that_starts_again_closes_what_it_left(builds: StoredBuilds, fence: Fence) -> None:
+    for name in ("host-1", "host-2"):
+        await fence.register(described(name))
+    left, _is_new = await fence.open(await builds.running(at=40), "host-1")
+    elsewhere, _is_new = await fence.open(await builds.running(at=40), "host-2")
+    closed = await fence.register(described("host-1"))
+    assert [execution.token for execution in closed] == [left.token]
+    assert ((await fence.read(left)).outcome, (await fence.read(elsewhere)).outcome) == ("lost", None)
+
+
+async def test_a_beat_prolongs_the_leases_that_still_hold(builds: StoredBuilds, fence: Fence) -> None:
+    report = described()
+    await fence.register(report)
+    held, _is_new = await fence.open(await builds.running(at=40))
+    lost, _is_new = await fence.open(await builds.running(at=40))
+    before = (await fence.read(held)).lease_until
+    await expire(builds, lost)
+    assert await fence.beat(report, token_of(held), token_of(lost), 999_999) == {held.token}
+    assert (await fence.read(held)).lease_until > before
+
+
+async def test_a_build_that_has_ended_keeps_no_lease(builds: StoredBuilds, fence: Fence) -> None:
+    report = described()
+    await fence.register(report)
+    build = await builds.running(at=40)
+    execution, _is_new = await fence.open(build)
+    await builds.report(build, BuildStatus.CANCELLED, 40, 2)
+    assert await fence.beat(report, token_of(execution)) == set()
+
+
+async def test_an_earlier_start_of_a_builder_does_not_speak_for_it_any_more(database: Database, fence: Fence) -> None:
+    earlier, now = described(slots=1), described(slots=4)
+    await fence.register(earlier)
+    await fence.register(now)
+    await fence.beat(earlier)
+    async with database.transaction() as session:
+        [seen] = await BuilderRepository(session).seen()
+    assert (seen.name, seen.slots, seen.busy, seen.is_live) == (BUILDER, 4, 0, True)
+
+
+async def test_a_builder_that_is_silent_is_not_live(database: Database, builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described())
+    await fence.open(await builds.running(at=40))
+    await builds.fetch("UPDATE builders SET seen_at = clock_timestamp() - interval '16 seconds' RETURNING name")
+    async with database.transaction() as session:
+        [seen] = await BuilderRepository(session).seen()
+    assert (seen.is_live, seen.busy) == (False, 1)
+
+
+# sources ahead
+
+
+async def test_at_most_twice_as_many_sources_lie_ready_as_there_are_slots(builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described(slots=2))
+    waiting = [await builds.running(at=20) for _build in range(6)]
+    may = [await fence.may_fetch(build) for build in waiting]
+    assert may == [True] * 2 * SOURCES_AHEAD_PER_SLOT + [False] * 2
+    await fence.open(waiting[0])
+    assert await fence.may_fetch(waiting[4])
+    assert not await fence.may_fetch(waiting[5])
+
+
+async def test_who_is_more_urgent_fetches_first(builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described(slots=1))
+    for _build in range(3):
+        await builds.running(at=20)
+    urgent = await builds.running(at=20, priority=1)
+    assert await fence.may_fetch(urgent)
+
+
+async def test_paused_builds_and_those_being_cancelled_do_not_hold_up_the_others(
+    builds: StoredBuilds, fence: Fence
+) -> None:
+    await fence.register(described(slots=1))
+    held_up = [await builds.running(at=20) for _build in range(4)]
+    for build, wish in zip(held_up, (Wish.PAUSE, Wish.PAUSE, Wish.CANCEL, Wish.CANCEL), strict=True):
+        await builds.wish(build, wish)
+    assert await fence.may_fetch(await builds.running(at=20))
+    assert not await fence.may_fetch(held_up[0])
+
+
+async def test_without_any_live_builder_the_first_builds_may_fetch(builds: StoredBuilds, fence: Fence) -> None:
+    waiting = [await builds.running(at=20) for _build in range(3)]
+    assert [await fence.may_fetch(build) for build in waiting] == [True, True, False]
+
+
+# logs
+
+
+async def test_an_ended_attempts_log_waits_until_it_is_kept_as_an_object(
+    database: Database, builds: StoredBuilds, fence: Fence
+) -> None:
+    await fence.register(described())
+    ended, _is_new = await fence.open(await builds.running(at=40))
+    await fence.open(await builds.running(at=40))
+    await fence.end(ended)
+    async with database.transaction() as session:
+        executions = ExecutionRepository(session)
+        assert [execution.token for execution in await executions.unkept_logs(BUILDER)] == [ended.token]
+        await executions.keep_log(token_of(ended), key="logs/x/1.log.zst", sha256="ab" * 32, size_bytes=10)
+        assert await executions.unkept_logs(BUILDER) == []
+
+
+async def test_progress_is_the_newest_that_was_shown(database: Database, builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described())
+    build = await builds.running(at=40)
+    for step in (1, 2):
+        async with database.transaction() as session:
+            await ExecutionRepository(session).show_progress(
+                build.build_id, 1, step=step, steps=3, last_line=f"line {step}"
+            )
+    [shown] = await builds.fetch("SELECT step, steps, last_line FROM build_progress")
+    assert shown == {"step": 2, "steps": 3, "last_line": "line 2"}
+
+
+async def test_the_images_of_builds_that_may_go_on_are_not_swept(database: Database, builds: StoredBuilds) -> None:
+    running, failed = await builds.running(at=40), await builds.failed()
+    done, closed = await builds.succeeded(), await builds.failed("demo/superseded")
+    await builds.order("demo/superseded")
+    ids = [build.build_id for build in (running, failed, done, closed)]
+    async with database.transaction() as session:
+        unfinished = await ExecutionRepository(session).unfinished_builds(ids)
+    assert unfinished == {running.build_id, failed.build_id}

@@ -1,0 +1,85 @@
+"""Real builder hosts over a real Postgres, each with an engine in memory and the store that all of them share."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.testing import ActivityEnvironment
+
+from activities.adapters.object_store.local import LocalStore
+from activities.builder.host import Builder
+from activities.builder.identity import BuilderIdentity
+from activities.image.building import ImageActivities
+from activities.source.tree import ArchiveLimits
+from activities.work_area import WorkArea
+from models.postgres.database import Database
+from models.postgres.hints import Hints
+from models.rules.build_payloads import Checkpoint, StageOutcome
+from tests.support.builds.stored_builds import StoredBuilds, checkpoint
+from tests.support.engine.hostile_archives import write_tree
+from tests.support.fakes.memory_engine import MemoryEngine
+
+ARCHIVE_LIMITS = ArchiveLimits(max_entries=1_000, max_unpacked_bytes=1024**2)
+KEY = "source/demo/hello/kept.tar.gz"
+
+
+@dataclass(frozen=True)
+class Host:
+    builder: Builder
+    engine: MemoryEngine
+    images: ImageActivities
+
+    async def watch(self, build: Checkpoint) -> "asyncio.Task[StageOutcome]":
+        """Begin build_image as the run "run-1" does, and return when it watches an attempt or waits for a slot."""
+        environment = ActivityEnvironment()
+        environment.info = replace(environment.info, workflow_run_id="run-1")
+        has_begun = asyncio.Event()
+        environment.on_heartbeat = lambda *_details: has_begun.set()
+        task = asyncio.create_task(environment.run(self.images.build_image, build))
+        beginning = asyncio.create_task(has_begun.wait())
+        await asyncio.wait([task, beginning], return_when=asyncio.FIRST_COMPLETED)
+        beginning.cancel()
+        return task
+
+
+class Hosts:
+    def __init__(self, database: Database, hints: Hints, folder: Path) -> None:
+        self._database = database
+        self._hints = hints
+        self._folder = folder
+        self.store = LocalStore(folder / "objects")
+
+    @asynccontextmanager
+    async def running(self, name: str, *, slots: int = 2) -> AsyncIterator[Host]:
+        """Run a builder host until the block ends, which stops it in order."""
+        identity = BuilderIdentity(name, slots, "an-instance", timedelta(hours=1))
+        engine = MemoryEngine()
+        with WorkArea(self._folder / name) as area:
+            builder = Builder(
+                identity,
+                database=self._database,
+                hints=self._hints,
+                engine=engine,
+                store=self.store,
+                area=area,
+                archive_limits=ARCHIVE_LIMITS,
+            )
+            async with builder:
+                yield Host(builder, engine, ImageActivities(self._database, self._hints, engine, builder))
+
+    async def keep_source(self) -> str:
+        """Keep a source in the store, as fetching it does; return its sha256."""
+        archive = self._folder / "source.tar.gz"
+        write_tree(archive)
+        sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+        await self.store.put_file(KEY, archive)
+        return sha256
+
+    async def fetched(self, builds: StoredBuilds) -> Checkpoint:
+        """Return a build that is about to be built, its source kept in the store."""
+        variables = {"source_key": KEY, "source_sha256": await self.keep_source()}
+        return checkpoint(await builds.running(at=40), code=40).model_copy(update={"variables": variables})

@@ -1,0 +1,94 @@
+"""Builds on the real engine for tests: everything made bears a label and is gone afterwards."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from activities.adapters.docker.engine import DockerEngine
+from activities.ports import EngineBuild, EngineBuildRequest, EngineImage, EngineOutcome
+from models.rules.errors import DomainError
+from standalone.engine.base_image import ensure_base_image
+
+ENGINE_URL = "unix:///var/run/docker.sock"
+LABEL = "slipway.test.run"
+
+
+@dataclass(frozen=True)
+class FinishedBuild:
+    tag: str
+    log: bytes
+    outcome: EngineOutcome | None
+    error: DomainError | None
+
+
+class Choices(TypedDict, total=False):
+    files: Mapping[str, bytes]  # of the context, besides the Dockerfile
+    build_args: Mapping[str, str]
+    target: str
+    dockerfile_path: str
+    tag: str
+
+
+@dataclass
+class Workshop:
+    """Builds Dockerfiles under one label; `marker` makes a command new to the engine's cache."""
+
+    engine: DockerEngine
+    folder: Path
+    marker: str = field(default_factory=lambda: uuid.uuid4().hex)
+    tags: list[str] = field(default_factory=list)
+
+    async def start(self, dockerfile: str, **choices: Unpack[Choices]) -> EngineBuild:
+        name = uuid.uuid4().hex
+        context, work = self.folder / f"{name}-context", self.folder / name
+        work.mkdir(parents=True)
+        context.mkdir()
+        for path, content in {"Dockerfile": dockerfile.encode(), **choices.get("files", {})}.items():
+            (context / path).write_bytes(content)
+        tag = choices.get("tag", f"slipway-test/{name}:1")
+        self.tags.append(tag)
+        request = EngineBuildRequest(
+            engine_build_id=f"test-{name}",
+            tag=tag,
+            context_dir=context,
+            dockerfile=choices.get("dockerfile_path", "Dockerfile"),
+            labels={LABEL: self.marker},
+            build_args=choices.get("build_args", {}),
+            target=choices.get("target"),
+        )
+        return await self.engine.start_build(request, work)
+
+    async def build(self, dockerfile: str, **choices: Unpack[Choices]) -> FinishedBuild:
+        return await self.finish(await self.start(dockerfile, **choices))
+
+    async def finish(self, build: EngineBuild) -> FinishedBuild:
+        outcome, error = None, None
+        try:
+            outcome = await build.result()
+        except DomainError as failure:
+            error = failure
+        log = build.log_path.read_bytes()
+        assert len(log) == build.log_size
+        return FinishedBuild(self.tags[-1], log, outcome, error)
+
+    async def image(self, build: FinishedBuild) -> EngineImage:
+        assert build.error is None, build.error
+        image = await self.engine.image(build.tag)
+        assert image is not None
+        return image
+
+
+@asynccontextmanager
+async def open_workshop(folder: Path, engine: DockerEngine | None = None) -> AsyncIterator[Workshop]:
+    ensure_base_image(ENGINE_URL, os.environ, print)
+    workshop = Workshop(engine or DockerEngine(ENGINE_URL), folder)
+    try:
+        yield workshop
+    finally:
+        for tag in await workshop.engine.tags_labelled(LABEL, workshop.marker):
+            await workshop.engine.untag(tag)
+        workshop.engine.close()

@@ -1,0 +1,50 @@
+"""GitHub in memory: every commit of every repository holds the same small tree."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from activities.ports import CommitDetails, RepositoryTag
+from models.rules.errors import RepositoryNotFound
+from tests.support.engine.hostile_archives import write_tree
+
+
+class FakeSourceHost:
+    """Implements activities.ports.SourceHost, as far as tarballs go; each waits until a test lets it come."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "served.tar.gz"
+        write_tree(path)
+        self.archive = path.read_bytes()
+        self.asked: list[str] = []  # commits, in order
+        self.at_once = 0
+        self.most_at_once = 0
+        self._may_come = asyncio.Semaphore(0)
+
+    def let_come(self, downloads: int = 1) -> None:
+        for _download in range(downloads):
+            self._may_come.release()
+
+    async def resolve_tag(self, repo: str, tag: str) -> str:
+        raise RepositoryNotFound(f"There is no {repo} with a tag {tag} here.")
+
+    @asynccontextmanager
+    async def tarball(self, repo: str, commit: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.asked.append(commit)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await self._may_come.acquire()
+            yield self._chunks()
+        finally:
+            self.at_once -= 1
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        yield self.archive
+
+    async def tags(self, repo: str, limit: int) -> list[RepositoryTag]:
+        raise RepositoryNotFound(f"There is no {repo} here.")
+
+    async def commit(self, repo: str, sha: str) -> CommitDetails:
+        raise RepositoryNotFound(f"There is no {repo} here.")

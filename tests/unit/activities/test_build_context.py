@@ -1,0 +1,250 @@
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from activities.image.context import ContextSummary, locate_dockerfile, write_context
+from models.rules.errors import DockerfileInvalid, IgnoreFileInvalid
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A source tree with something outside it that must stay there."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "tree").mkdir()
+    return tmp_path / "tree"
+
+
+def fill(tree: Path, *paths: str, **contents: str) -> None:
+    for path in paths:
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(path)
+    for name, content in contents.items():
+        (tree / name).write_text(content)
+
+
+def sent(context: Path, dockerfile: str = "Dockerfile") -> tuple[list[tarfile.TarInfo], dict[str, bytes]]:
+    """Read what the engine would: the entries in order, and the files' contents."""
+    stream = io.BytesIO()
+    write_context(context, dockerfile, stream.write)
+    stream.seek(0)
+    with tarfile.open(fileobj=stream, mode="r:") as tar:
+        entries = tar.getmembers()
+        files = {entry.name: tar.extractfile(entry) for entry in entries if entry.isfile()}
+        return entries, {name: file.read() for name, file in files.items() if file}
+
+
+def names(context: Path, dockerfile: str = "Dockerfile") -> list[str]:
+    return [entry.name for entry in sent(context, dockerfile)[0]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "folder", "name"),
+    [
+        ("Dockerfile", ".", "Dockerfile"),
+        ("./Dockerfile", ".", "Dockerfile"),
+        ("app/docker/prod.Dockerfile", "app/docker", "prod.Dockerfile"),
+        ("app//docker/./prod.Dockerfile", "app/docker", "prod.Dockerfile"),
+        ("größe/Dockerfile", "größe", "Dockerfile"),
+        ("linked/prod.Dockerfile", "app/docker", "prod.Dockerfile"),
+        ("app/link", "app", "link"),
+    ],
+)
+def test_the_folder_of_the_dockerfile_is_the_context(tree: Path, asked: str, folder: str, name: str) -> None:
+    fill(tree, "Dockerfile", "app/docker/prod.Dockerfile", "größe/Dockerfile")
+    (tree / "linked").symlink_to("app/docker")
+    (tree / "app" / "link").symlink_to("docker/../docker/prod.Dockerfile")
+    assert locate_dockerfile(tree, asked) == ((tree / folder).resolve(), name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("Missing", "There is no 'Missing' in the source. There is: 'app/Dockerfile', 'app/Dockerfile.dev'."),
+        ("missing/Dockerfile", "There is no 'missing/Dockerfile'"),
+        ("app/Dockerfile/x", "There is no 'app/Dockerfile/x'"),
+        ("app", "'app' is a folder"),
+        ("app/", "'app' is a folder"),
+        ("../outside/Dockerfile", "does not name a file in the source"),
+        ("app/../../outside/Dockerfile", "does not name a file in the source"),
+        ("/etc/passwd", "does not name a file in the source"),
+        ("", "does not name a file in the source"),
+        (".", "does not name a file in the source"),
+        ("a\nb", "control characters"),
+        ("a\0b", "control characters"),
+        ("\udcff", "control characters"),
+        ("a" * 300, "longer than"),
+        ("a/" * 600 + "b", "longer than"),
+        ("link-out", "leads out of the build's context"),
+        ("app/link-to-sibling", "leads out of the build's context"),
+        ("absolute-link", "leads out of the build's context"),
+        ("folder-out/Dockerfile", "is a link that leads out of the source"),
+        ("dangling", "is a link to a file that does not exist"),
+        ("circle", "is a link to a file that does not exist"),
+        ("circle/Dockerfile", "There is no"),
+        ("link-to-folder", "is a folder"),
+        ("pipe", "is no regular file"),
+    ],
+)
+def test_a_dockerfile_that_cannot_be_used_is_named_with_the_reason(tree: Path, asked: str, words: str) -> None:
+    fill(tree, "app/Dockerfile", "app/Dockerfile.dev", "app/Dockerfile.dockerignore", "other/file")
+    (tree / "link-out").symlink_to("../outside/Dockerfile")
+    (tree / "absolute-link").symlink_to("/etc/passwd")
+    (tree / "app" / "link-to-sibling").symlink_to("../other/file")
+    (tree / "folder-out").symlink_to("../outside")
+    (tree / "dangling").symlink_to("nothing")
+    (tree / "circle").symlink_to("circle")
+    (tree / "link-to-folder").symlink_to("app")
+    os.mkfifo(tree / "pipe")
+    with pytest.raises(DockerfileInvalid) as refusal:
+        locate_dockerfile(tree, asked)
+    assert words in refusal.value.detail
+    assert len(refusal.value.detail) < 500
+
+
+def test_a_source_without_any_dockerfile_says_so(tree: Path) -> None:
+    fill(tree, "README.md")
+    with pytest.raises(DockerfileInvalid, match="It holds no Dockerfile at all"):
+        locate_dockerfile(tree, "Dockerfile")
+
+
+def test_suggestions_are_few(tree: Path) -> None:
+    fill(tree, *(f"app{number}/Dockerfile" for number in range(100)))
+    with pytest.raises(DockerfileInvalid) as refusal:
+        locate_dockerfile(tree, "Dockerfile")
+    assert refusal.value.detail.count("/Dockerfile") == 5
+
+
+def test_the_context_is_sent_as_it_is_with_root_as_owner(tree: Path) -> None:
+    long_name = "/".join(["a_folder_with_quite_a_long_name"] * 10)
+    fill(tree, "Dockerfile", "bin/run.sh", "größe/🚢", f"{long_name}/file")
+    (tree / "big").write_bytes(bytes(range(256)) * 5000)
+    (tree / "empty").mkdir()
+    (tree / "empty.txt").touch()
+    (tree / "bin" / "run.sh").chmod(0o755)
+    (tree / "link").symlink_to("bin/run.sh")
+    (tree / "dangling").symlink_to("nothing")
+    os.utime(tree / "Dockerfile", (1_700_000_000, 1_700_000_000))
+    entries, contents = sent(tree)
+    found = {entry.name: entry for entry in entries}
+    assert set(found) == {str(path.relative_to(tree)) for path in tree.rglob("*")}
+    assert contents["big"] == bytes(range(256)) * 5000
+    assert contents[f"{long_name}/file"] == f"{long_name}/file".encode()
+    assert contents["empty.txt"] == b""
+    assert (found["link"].issym(), found["link"].linkname) == (True, "bin/run.sh")
+    assert found["empty"].isdir()
+    assert found["bin/run.sh"].mode == 0o755
+    assert found["Dockerfile"].mtime == 1_700_000_000
+    assert {(entry.uid, entry.gid, entry.uname, entry.gname) for entry in entries} == {(0, 0, "", "")}
+
+
+def test_equal_trees_give_equal_bytes(tmp_path: Path) -> None:
+    streams = []
+    for name, paths in (
+        ("one", ["a-b", "a/b", "B", "a.c", "Dockerfile"]),
+        ("two", ["Dockerfile", "a.c", "a/b", "B", "a-b"]),
+    ):
+        fill(tmp_path / name, *paths)
+        for place in (tmp_path / name).rglob("*"):
+            os.utime(place, (1, 1))
+        streams.append(io.BytesIO())
+        write_context(tmp_path / name, "Dockerfile", streams[-1].write)
+    assert streams[0].getvalue() == streams[1].getvalue()
+
+
+def test_the_summary_counts_what_went_and_what_stayed(tree: Path) -> None:
+    fill(tree, "Dockerfile", "a", "src/b", "build/x", "build/y", **{".dockerignore": "build\na\n"})
+    (tree / "link").symlink_to("a")
+    summary = write_context(tree, "Dockerfile", lambda _piece: None)
+    assert summary == ContextSummary(
+        files=4, size_bytes=len("Dockerfile") + len("src/b") + len("build\na\n"), ignored=2
+    )
+
+
+def test_the_dockerfile_is_sent_even_when_it_is_ignored(tree: Path) -> None:
+    fill(tree, "Dockerfile", "a", **{".dockerignore": "*\n"})
+    assert names(tree) == ["Dockerfile"]
+
+
+def test_a_linked_dockerfile_is_sent_with_the_file_it_leads_to(tree: Path) -> None:
+    fill(tree, "docker/prod", "docker/other", "a", **{".dockerignore": "*\n"})
+    (tree / "Dockerfile").symlink_to("docker/prod")
+    assert names(tree) == ["Dockerfile", "docker", "docker/prod"]
+
+
+def test_what_comes_back_brings_the_folders_above_it(tree: Path) -> None:
+    fill(tree, "Dockerfile", "a/b/c/kept", "a/b/c/lost", "a/x", "z", **{".dockerignore": "*\n!a/b/c/kept\n"})
+    (tree / "a" / "b").chmod(0o700)
+    entries, _contents = sent(tree)
+    assert [entry.name for entry in entries] == ["Dockerfile", "a", "a/b", "a/b/c", "a/b/c/kept"]
+    assert entries[2].mode == 0o700
+
+
+def test_wild_cards_bring_back_from_below_ignored_folders(tree: Path) -> None:
+    fill(tree, "Dockerfile", "a/b/x.py", "a/x.go", **{".dockerignore": "**\n!**/*.py\n"})
+    assert names(tree) == ["Dockerfile", "a", "a/b", "a/b/x.py"]
+
+
+def test_the_ignore_file_of_the_dockerfile_wins(tree: Path) -> None:
+    fill(
+        tree,
+        "app.Dockerfile",
+        "a",
+        "b",
+        **{".dockerignore": "a\n", "app.Dockerfile.dockerignore": "b\n.d*\n**/*.dockerignore"},
+    )
+    assert names(tree, "app.Dockerfile") == ["a", "app.Dockerfile"]
+
+
+def test_case_is_told_apart(tree: Path) -> None:
+    fill(tree, "Dockerfile", "BUILD", "build", **{".dockerignore": "build\n.dockerignore\n"})
+    assert names(tree) == ["BUILD", "Dockerfile"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "link out"])
+def test_an_ignore_file_that_is_no_file_is_refused(tree: Path, kind: str) -> None:
+    fill(tree, "Dockerfile")
+    if kind == "folder":
+        (tree / ".dockerignore").mkdir()
+    else:
+        (tree / ".dockerignore").symlink_to("../outside/Dockerfile")
+    with pytest.raises(IgnoreFileInvalid, match="no regular file"):
+        sent(tree)
+
+
+def test_a_faulty_ignore_file_is_refused_before_anything_is_sent(tree: Path) -> None:
+    fill(tree, "Dockerfile", **{".dockerignore": "ok\n[\n"})
+    pieces: list[bytes] = []
+    with pytest.raises(IgnoreFileInvalid, match="line 2"):
+        write_context(tree, "Dockerfile", pieces.append)
+    assert not pieces
+
+
+def test_pipes_and_sockets_are_left_out(tree: Path) -> None:
+    fill(tree, "Dockerfile")
+    os.mkfifo(tree / "pipe")
+    assert names(tree) == ["Dockerfile"]
+
+
+def test_a_large_file_goes_in_small_pieces_and_stopping_is_possible(tree: Path) -> None:
+    fill(tree, "Dockerfile")
+    with (tree / "big").open("wb") as file:
+        file.truncate(50 * 1024**2)
+    sizes: list[int] = []
+
+    def take(piece: bytes) -> None:
+        sizes.append(len(piece))
+        if sum(sizes) > 10 * 1024**2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        write_context(tree, "Dockerfile", take)
+    assert max(sizes) <= 1024**2
+    assert sum(sizes) < 11 * 1024**2

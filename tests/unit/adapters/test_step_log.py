@@ -1,0 +1,221 @@
+"""The log holds every byte that a step wrote, under headers that say which step it was."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activities.adapters.docker.step_log import StepLog
+from activities.adapters.docker.trace import TraceLog, TraceStatus, TraceVertex
+from tests.support.engine.engine_traces import wrote
+from tests.support.logs import outputs_of
+
+BASE = TraceVertex("base", "[1/3] FROM docker.io/library/busybox:1.36")
+COPY = TraceVertex("copy", "[2/3] COPY . /")
+MAKE = TraceVertex("make", "[3/3] RUN make")
+LEFT = TraceVertex("left", "[left 2/2] RUN left")
+RIGHT = TraceVertex("right", "[stage-1 2/2] RUN right")
+MEBIBYTE = 1 << 20
+
+
+def announced(*vertexes: TraceVertex) -> TraceStatus:
+    return TraceStatus(vertexes)
+
+
+def started(vertex: TraceVertex) -> TraceStatus:
+    return announced(TraceVertex(vertex.digest, vertex.name, started=True))
+
+
+def completed(vertex: TraceVertex, *, cached: bool = False, error: str = "") -> TraceStatus:
+    return announced(TraceVertex(vertex.digest, vertex.name, cached, started=True, completed=True, error=error))
+
+
+def rendered(log: StepLog, statuses: Iterable[TraceStatus]) -> bytes:
+    return b"".join([log.feed(status) for status in statuses]) + log.finish()
+
+
+def test_steps_are_numbered_over_all_stages_and_open_with_a_header() -> None:
+    statuses = [announced(BASE, LEFT, RIGHT), started(BASE), completed(BASE), started(LEFT), wrote("left", b"hi\n")]
+    assert rendered(StepLog(), statuses) == (
+        b"Step 1/3 : FROM docker.io/library/busybox:1.36\nStep 2/3 : RUN left\nhi\n"
+    )
+
+
+def test_a_silent_step_shows_its_header_when_it_begins() -> None:
+    log = StepLog()
+    log.feed(announced(BASE, COPY, MAKE))
+    assert log.feed(started(MAKE)) == b"Step 3/3 : RUN make\n"
+
+
+def test_the_steps_of_one_stage_are_in_order_even_when_the_engine_shuffles_them() -> None:
+    log = StepLog()
+    log.feed(announced(MAKE, LEFT, BASE, COPY))
+    assert log.feed(started(MAKE)) == b"Step 4/4 : RUN make\n"
+    assert log.feed(started(BASE)).endswith(b"Step 1/4 : FROM docker.io/library/busybox:1.36\n")
+    assert log.feed(started(LEFT)).endswith(b"Step 2/4 : RUN left\n")
+
+
+def test_padded_step_names_are_steps() -> None:
+    log = StepLog()
+    log.feed(announced(TraceVertex("a", "[stage-0  2/12] RUN a"), TraceVertex("b", "[ 3/12] RUN b")))
+    assert log.progress.steps == 2
+
+
+def test_what_the_engine_does_for_itself_is_no_step() -> None:
+    log = StepLog()
+    internal = TraceVertex("i", "[internal] load build context", started=True, completed=True)
+    assert log.feed(announced(internal)) == b""
+    assert log.progress.steps == 0
+
+
+def test_cached_steps_say_so() -> None:
+    statuses = [announced(BASE, COPY), completed(BASE), completed(COPY, cached=True), completed(COPY, cached=True)]
+    assert rendered(StepLog(), statuses).endswith(b"Step 2/2 : COPY . /\n ---> Using cache\n")
+
+
+def test_a_command_of_many_lines_has_a_header_of_one() -> None:
+    log = StepLog()
+    log.feed(announced(TraceVertex("x", "[2/2] RUN <<EOF\r\necho a\n\techo \x1b[31mb\x00\nEOF")))
+    assert log.feed(started(TraceVertex("x", ""))) == b"Step 1/1 : RUN <<EOF echo a echo [31mb EOF\n"
+
+
+def test_the_next_header_begins_a_line_although_the_step_did_not_end_its_last() -> None:
+    statuses = [announced(BASE, COPY), started(BASE), wrote("base", b"no newline"), completed(BASE), started(COPY)]
+    assert rendered(StepLog(), statuses).endswith(b"no newline\nStep 2/2 : COPY . /\n")
+
+
+def test_output_that_switches_between_steps_repeats_the_header_after_a_newline() -> None:
+    statuses = [announced(LEFT, RIGHT), wrote("left", b"l1\nl2"), wrote("right", b"r1\n"), wrote("left", b"more\n")]
+    assert rendered(StepLog(), statuses) == (
+        b"Step 1/2 : RUN left\nl1\nl2\nStep 2/2 : RUN right\nr1\n\nStep 1/2 : RUN left\nmore\n"
+    )
+
+
+def test_the_last_words_of_a_step_stand_before_the_step_that_follows_in_the_same_status() -> None:
+    log = StepLog()
+    log.feed(announced(BASE, COPY))
+    log.feed(started(BASE))
+    status = TraceStatus((*started(COPY).vertexes, *completed(BASE).vertexes), wrote("base", b"bye\n").logs)
+    assert log.feed(status) == b"bye\nStep 2/2 : COPY . /\n"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["left", "right"]), st.binary(min_size=1, max_size=20))))
+def test_each_steps_bytes_can_be_put_together_again(pieces: list[tuple[str, bytes]]) -> None:
+    log = StepLog()
+    text = rendered(log, [announced(LEFT, RIGHT), *(wrote(step, data) for step, data in pieces)])
+    for step, name in (("left", "RUN left"), ("right", "RUN right")):
+        wanted = b"".join(data for writer, data in pieces if writer == step)
+        assert outputs_of(text).get(name, b"") in (wanted, wanted + b"\n")  # the last newline may be the log's
+
+
+@given(st.binary())
+def test_a_single_steps_output_is_whole_byte_for_byte(data: bytes) -> None:
+    halves = wrote("make", data[: len(data) // 2]), wrote("make", data[len(data) // 2 :])
+    assert rendered(StepLog(), [announced(MAKE), started(MAKE), *halves]) == b"Step 1/1 : RUN make\n" + data
+
+
+def test_a_secret_is_masked_across_chunks_while_steps_interleave() -> None:
+    log = StepLog(["s3cr3t-value"])
+    statuses = [
+        announced(LEFT, RIGHT),
+        wrote("left", b"a s3cr"),
+        wrote("right", b"b s3cr3t-"),
+        wrote("left", b"3t-value\n"),
+        wrote("right", b"value\n"),
+    ]
+    outputs = outputs_of(rendered(log, statuses))
+    assert (outputs["RUN left"].rstrip(), outputs["RUN right"].rstrip()) == (b"a ******", b"b ******")
+
+
+def test_a_secret_is_masked_in_headers_and_errors() -> None:
+    log = StepLog(["s3cr3t-value"])
+    vertex = TraceVertex("x", "[1/1] RUN curl s3cr3t-value")
+    error = "executor failed running [/bin/sh -c curl s3cr3t-value]: exit code: 2"
+    assert b"s3cr3t" not in log.feed(announced(vertex)) + log.feed(completed(vertex, error=error))
+    assert "s3cr3t" not in str(log.failure(error))
+
+
+def test_bytes_that_redaction_holds_back_come_out_when_the_step_ends() -> None:
+    log = StepLog(["s3cr3t-value"])
+    log.feed(announced(MAKE))
+    assert log.feed(wrote("make", b"cats")) == b"Step 1/1 : RUN make\ncat"
+    assert log.feed(completed(MAKE)) == b"s"
+
+
+def test_output_of_a_step_that_was_never_announced_is_kept() -> None:
+    assert rendered(StepLog(), [wrote("unknown", b"hello\n")]).endswith(b"\nhello\n")
+
+
+def test_progress_counts_the_steps_that_have_begun_and_shows_the_last_line() -> None:
+    log = StepLog()
+    assert (log.progress.step, log.progress.steps) == (0, 0)
+    log.feed(announced(BASE, COPY, MAKE))
+    log.feed(started(BASE))
+    log.feed(wrote("make", b"10%\r20%\r\x1b[32mhalf\x1b[0m done\x00\r\n\n"))
+    assert (log.progress.step, log.progress.steps, log.progress.last_line) == (2, 3, "half done")
+
+
+def test_the_failing_step_and_its_exit_code_are_known() -> None:
+    log = StepLog()
+    error = "executor failed running [/bin/sh -c make]: exit code: 7"
+    rendered(log, [announced(BASE, COPY, MAKE), completed(BASE), completed(MAKE, error=error)])
+    failure = log.failure(error)
+    assert failure is not None
+    assert (failure.step, failure.exit_code) == ("Step 3/3 : RUN make", 7)
+
+
+def test_a_step_that_was_ended_because_another_failed_is_not_blamed() -> None:
+    log = StepLog()
+    ended = "executor failed running [/bin/sh -c left]: exit code: 137: context canceled: context canceled"
+    error = "executor failed running [/bin/sh -c echo context canceled; false]: exit code: 1"
+    rendered(log, [announced(LEFT, RIGHT), completed(LEFT, error=ended), completed(RIGHT, error=error)])
+    failure = log.failure(error)
+    assert failure is not None
+    assert failure.step == "Step 2/2 : RUN right"
+
+
+def mark(limit: str) -> bytes:
+    return f"\n[output clipped, log limit {limit} reached]\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("before", "limit"),
+    [(MEBIBYTE, "1MiB/s"), (3 * MEBIBYTE, "1MiB/s"), (200 << 10, "200KiB/s"), (2 * MEBIBYTE, "2MiB")],
+)
+def test_output_that_the_engine_clipped_is_said(before: int, limit: str) -> None:
+    log = StepLog()
+    rendered(log, [announced(MAKE), wrote("make", bytes(before - 100)), wrote("make", bytes(100) + mark(limit))])
+    assert log.log_loss is not None
+    assert "Step 1/1 : RUN make" in log.log_loss
+    assert limit in log.log_loss
+
+
+@pytest.mark.parametrize("before", [0, 5000, MEBIBYTE - 5000, MEBIBYTE + 5000])
+def test_a_step_that_prints_the_engines_mark_itself_has_lost_nothing(before: int) -> None:
+    log = StepLog()
+    rendered(log, [announced(MAKE), wrote("make", bytes(before)), wrote("make", b"x" + mark("1MiB/s"))])
+    assert log.log_loss is None
+
+
+def test_an_engine_that_clips_everything_is_noticed() -> None:
+    log = StepLog()
+    rendered(log, [announced(MAKE), wrote("make", mark("-1B"))])
+    assert log.log_loss is not None
+
+
+def test_each_stream_of_a_step_has_a_limit_of_its_own() -> None:
+    log = StepLog()
+    errors = TraceLog("make", mark("1MiB/s"), stream=2)
+    rendered(log, [announced(MAKE), wrote("make", bytes(MEBIBYTE)), TraceStatus(logs=(errors,))])
+    assert log.log_loss is None
+
+
+def test_a_lost_log_says_so_once_and_goes_on_under_a_new_header() -> None:
+    log = StepLog()
+    log.feed(announced(MAKE))
+    log.feed(wrote("make", b"half a li"))
+    assert log.lose("The engine lost it") == b"\n[output lost: The engine lost it]\n"
+    assert log.lose("again") == b""
+    assert log.feed(wrote("make", b"rest\n")) == b"Step 1/1 : RUN make\nrest\n"
+    assert log.log_loss == "The engine lost it"

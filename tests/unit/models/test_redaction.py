@@ -1,0 +1,68 @@
+"""Secrets are taken out of a stream by value, wherever the stream was cut."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.rules.redaction import MASK, Redactor
+
+# Few letters, so that secrets overlap each other, themselves and the borders of chunks.
+SECRETS = st.lists(st.text("ab", min_size=4, max_size=9).map(str.encode), max_size=4)
+CHUNKS = st.lists(st.text("abc", max_size=12).map(str.encode), max_size=12)
+
+
+def redacted_at_once(secrets: list[bytes], text: bytes) -> bytes:
+    longest_first = sorted(secrets, key=len, reverse=True)
+    return re.sub(b"|".join(map(re.escape, longest_first)), MASK, text) if secrets else text
+
+
+@given(SECRETS, CHUNKS)
+def test_a_stream_is_redacted_as_if_it_had_come_in_one_piece(secrets: list[bytes], chunks: list[bytes]) -> None:
+    redactor = Redactor(secrets)
+    streamed = b"".join(map(redactor.feed, chunks)) + redactor.flush()
+    assert streamed == redacted_at_once(secrets, b"".join(chunks))
+
+
+@given(SECRETS, CHUNKS)
+def test_at_no_time_a_part_of_a_secret_has_come_out(secrets: list[bytes], chunks: list[bytes]) -> None:
+    redactor = Redactor(secrets)
+    came_out = taken_in = b""
+    for chunk in chunks:
+        came_out += redactor.feed(chunk)
+        taken_in += chunk
+        assert redacted_at_once(secrets, taken_in + b"c").startswith(came_out) or not secrets
+
+
+def test_a_secret_that_is_split_over_chunks_is_masked() -> None:
+    redactor = Redactor(["ghp_0123456789"])
+    assert redactor.feed(b"token: ghp_0123") == b"token: "
+    assert redactor.feed(b"456789!\n") == b"******!\n"
+
+
+def test_only_what_could_begin_a_secret_is_held_back() -> None:
+    redactor = Redactor(["ghp_0123456789"])
+    assert redactor.feed(b"Compiling") == b"Compilin"
+    assert redactor.feed(b" done\n") == b"g done\n"
+
+
+def test_the_longest_secret_wins_also_when_a_shorter_one_has_come_first() -> None:
+    redactor = Redactor(["password", "password-of-root"])
+    streamed = redactor.feed(b"is password") + redactor.feed(b"-of-root.") + redactor.flush()
+    assert streamed == b"is ******."
+
+
+def test_an_end_in_the_middle_of_a_secret_loses_nothing() -> None:
+    redactor = Redactor(["ghp_0123456789"])
+    assert redactor.feed(b"ghp_01") + redactor.flush() == b"ghp_01"
+
+
+@pytest.mark.parametrize("value", ["", "abc", b""])
+def test_values_too_short_to_be_secrets_are_left_alone(value: str | bytes) -> None:
+    assert Redactor([value]).feed(b"abcabc") == b"abcabc"
+
+
+def test_without_secrets_the_bytes_pass_through_untouched() -> None:
+    data = bytes(range(256))
+    assert Redactor().feed(data) is data
