@@ -33,7 +33,8 @@ from activities.work_area import WorkArea
 from models.postgres.database import Database, wait_until_migrated
 from models.postgres.hints import Hints
 from models.repositories.builder import BuilderRepository
-from models.rules.errors import DatabaseUnreachable, DomainError
+from models.rules.errors.database import DatabaseUnreachable
+from models.rules.errors.domain import DomainError
 from process.ending import end_process
 from process.log_lines import configure
 from process.memory import settle_objects

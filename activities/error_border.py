@@ -10,7 +10,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from models.rules.build_payloads import Checkpoint, Claim, StateReport, WishReport
-from models.rules.errors import DATABASE_AWAY, DomainError
+from models.rules.errors.database import DATABASE_AWAY
+from models.rules.errors.domain import DomainError
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from activities.relay.delivery import deliver_build
 from api.border.metrics import ApiMetrics
 from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints
-from models.rules.errors import DomainError
+from models.rules.errors.domain import DomainError
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports import ClosedRun, RunAddress
 from models.rules.build_payloads import ImageBuildOrder
-from models.rules.errors import OrchestratorRefused, OrchestratorUnreachable
+from models.rules.errors.orchestrator import OrchestratorRefused, OrchestratorUnreachable
 
 IMAGE_BUILD = "image-build"  # the workflow's registered name
 BUILDS_QUEUE = "builds"

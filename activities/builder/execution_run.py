@@ -30,16 +30,11 @@ from models.repositories.build import BuildInputs, BuildRepository
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
 from models.repositories.log import LogRepository
 from models.rules.build_payloads import Checkpoint
-from models.rules.errors import (
-    DATABASE_AWAY,
-    BuildCancelled,
-    DockerBuildFailed,
-    DomainError,
-    ExecutionLost,
-    HostDiskFailed,
-    SourceGone,
-    UnknownFailure,
-)
+from models.rules.errors.database import DATABASE_AWAY
+from models.rules.errors.domain import DomainError
+from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, ExecutionLost, HostDiskFailed
+from models.rules.errors.source import SourceGone
+from models.rules.errors.stored import UnknownFailure
 from models.rules.image_reference import attempt_reference
 from models.tables.execution import BuildExecution
 

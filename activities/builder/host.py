@@ -22,7 +22,9 @@ from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import ExecutionRepository
 from models.repositories.log import LogRepository
 from models.rules.build_payloads import Checkpoint
-from models.rules.errors import DATABASE_AWAY, DomainError, NoFreeSlot
+from models.rules.errors.database import DATABASE_AWAY
+from models.rules.errors.domain import DomainError
+from models.rules.errors.engine import NoFreeSlot
 from models.rules.image_reference import RESERVED_PREFIX
 from models.tables.execution import LEASE, BuildExecution
 

@@ -16,14 +16,10 @@ from models.repositories.build import BuildRepository
 from models.repositories.execution import ExecutionRepository
 from models.rules.build_lifecycle import BuildStatus, StateCode, may_succeed
 from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
-from models.rules.errors import (
-    BuildCancelled,
-    BuildStateConflict,
-    ExecutionLost,
-    ImageGone,
-    SourceGone,
-    error_named,
-)
+from models.rules.errors.engine import BuildCancelled, ExecutionLost, ImageGone
+from models.rules.errors.request import BuildStateConflict
+from models.rules.errors.source import SourceGone
+from models.rules.errors.stored import error_named
 from models.rules.image_reference import RESERVED_PREFIX
 from models.tables.execution import BuildExecution
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from activities.image.ignore_patterns import MOST_BYTES, IgnoreRules
-from models.rules.errors import DockerfileInvalid, IgnoreFileInvalid
+from models.rules.errors.source import DockerfileInvalid, IgnoreFileInvalid
 
 IGNORE_FILE = ".dockerignore"
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from models.rules.errors import IgnoreFileInvalid
+from models.rules.errors.source import IgnoreFileInvalid
 
 MOST_BYTES = 128 * 1024
 _LONGEST_PATTERN = 2048

@@ -1,7 +1,7 @@
 """The rule that Slipway never takes a name on an engine that somebody else's image bears."""
 
 from activities.ports import ContainerEngine
-from models.rules.errors import ForeignImage
+from models.rules.errors.engine import ForeignImage
 
 INSTANCE_LABEL = "slipway.instance"
 

@@ -13,7 +13,8 @@ from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.repositories.execution import ExecutionRepository
 from models.repositories.log import LogRepository
-from models.rules.errors import DATABASE_AWAY, DomainError
+from models.rules.errors.database import DATABASE_AWAY
+from models.rules.errors.domain import DomainError
 from models.tables.execution import BuildExecution
 from process.background import Background
 

@@ -11,7 +11,7 @@ from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
 from models.repositories.execution import ExecutionRepository
 from models.repositories.log import LogRepository
-from models.rules.errors import DATABASE_AWAY
+from models.rules.errors.database import DATABASE_AWAY
 from models.rules.log_chunk import LogBytes
 from models.tables.execution import BuildExecution
 from process.background import Background

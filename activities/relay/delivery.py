@@ -12,7 +12,7 @@ from activities.ports import BuildRuns, RunAddress
 from models.postgres.database import Database
 from models.repositories.build import fairness_key
 from models.repositories.delivery import DeliverableBuild, DeliveryRepository, DirtyKey
-from models.rules.errors import OrchestratorRefused
+from models.rules.errors.orchestrator import OrchestratorRefused
 from models.rules.identifiers import image_workflow_id
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from models.postgres.hints import DIRTY, Hints
 from models.repositories.delivery import DeliveryRepository
 from models.repositories.idempotency import IdempotencyRepository
 from models.repositories.log import LogRepository
-from models.rules.errors import DomainError
+from models.rules.errors.domain import DomainError
 
 log = logging.getLogger(__name__)
 

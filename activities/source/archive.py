@@ -14,7 +14,7 @@ from pathlib import Path
 
 from activities.source.tarball import REGULAR_TYPES, Member, OverLimit, Progress, Tarball
 from activities.source.tree import ArchiveLimits, SourceTree
-from models.rules.errors import SourceRefused
+from models.rules.errors.source import SourceRefused
 
 _HEADER_BYTES_PER_ENTRY = 4096  # on average: header, padding, an extended header
 _SLACK_BYTES = 1024 * 1024

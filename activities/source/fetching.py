@@ -21,7 +21,7 @@ from models.postgres.hints import SLOTS, Hints
 from models.repositories.build import BuildRepository
 from models.repositories.execution import ExecutionRepository
 from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
-from models.rules.errors import CommitMismatch, SourceHostUnreachable, SourceRefused
+from models.rules.errors.source import CommitMismatch, SourceHostUnreachable, SourceRefused
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from models.rules.errors import SourceBroken, SourceRefused
+from models.rules.errors.source import SourceBroken, SourceRefused
 
 Progress = Callable[[int], None]
 """Told how many unpacked bytes were read, at least every 256 KiB; what it raises ends the work."""

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from activities.source.tarball import REGULAR_TYPES, Member, OverLimit
-from models.rules.errors import SourceRefused
+from models.rules.errors.source import SourceRefused
 
 _LONGEST_NAME_BYTES = 2048  # half of Linux's limit: the folder it is unpacked below has a name, too
 _LONGEST_PART_BYTES = 255  # what file systems take between two slashes

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.border.problems import error_response
-from models.rules.errors import BodyTooLarge
+from models.rules.errors.request import BodyTooLarge
 
 MOST_BYTES = 16 * 1024 * 1024
 _SENTENCE = "The body is larger than 16 MiB; no request here needs that much."

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 
 from models.repositories.image import PageKey
-from models.rules.errors import RequestInvalid
+from models.rules.errors.request import RequestInvalid
 
 _LONGEST = 200
 _LARGEST_ID = 2**31 - 1

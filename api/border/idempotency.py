@@ -19,7 +19,8 @@ from api.border.security import Caller, caller
 from api.parts import Api
 from models.postgres.database import Database, Session
 from models.repositories.idempotency import IdempotencyRepository, KeptAnswer, RequestKey
-from models.rules.errors import DomainError, RequestInvalid
+from models.rules.errors.domain import DomainError
+from models.rules.errors.request import RequestInvalid
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"

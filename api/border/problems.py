@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from api.border.invalid_values import sentence_about
-from models.rules.errors import BodyTooLarge, DomainError, RequestInvalid
+from models.rules.errors.domain import DomainError
+from models.rules.errors.request import BodyTooLarge, RequestInvalid
 
 PROBLEM_JSON = "application/problem+json"
 _RETRY_AFTER_SECONDS = 2

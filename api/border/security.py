@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.border.problems import PROBLEM_JSON, error_response, problem_body
-from models.rules.errors import CrossOriginWrite
+from models.rules.errors.request import CrossOriginWrite
 
 _READS = {"GET", "HEAD", "OPTIONS"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}

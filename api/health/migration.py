@@ -4,7 +4,8 @@ import asyncio
 import logging
 
 from models.postgres.database import Database, reason_of
-from models.rules.errors import DatabaseUnreachable, DomainError, SchemaUnfinished, SchemaUnknown
+from models.rules.errors.database import DatabaseUnreachable, SchemaUnfinished, SchemaUnknown
+from models.rules.errors.domain import DomainError
 from process.background import Background
 
 log = logging.getLogger(__name__)

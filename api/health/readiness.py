@@ -11,7 +11,7 @@ from api.health.schemas import Component, ReadinessAnswer
 from api.version import VERSION
 from models.postgres.database import Database
 from models.repositories.builder import BuilderRepository, BuilderView
-from models.rules.errors import DomainError
+from models.rules.errors.domain import DomainError
 
 _LONGEST_SECONDS = 1.5
 _KEPT_SECONDS = 1.0

@@ -11,7 +11,8 @@ from activities.ports import RepositoryTag, SourceHost
 from api.images.tag_schemas import TagAnswer, TagCommit, TagsAnswer
 from models.postgres.database import Database
 from models.repositories.github_commit import GithubCommitRepository
-from models.rules.errors import DomainError, SourceHostRateLimited
+from models.rules.errors.domain import DomainError
+from models.rules.errors.source import SourceHostRateLimited
 from models.rules.image_order import check_repo
 
 log = logging.getLogger(__name__)

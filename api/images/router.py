@@ -23,15 +23,31 @@ from api.parts import Asker, Parts
 from models.postgres.database import Session
 from models.repositories.idempotency import KeptAnswer
 from models.repositories.image import ImageRepository, PageKey
-from models.rules import errors
 from models.rules.build_lifecycle import ImageStatus
-from models.rules.errors import DomainError, ImageNotFound
+from models.rules.errors.database import DatabaseUnreachable, PoolExhausted
+from models.rules.errors.domain import DomainError
+from models.rules.errors.request import (
+    BodyTooLarge,
+    CrossOriginWrite,
+    IdempotencyKeyReused,
+    ImageExists,
+    ImageInUse,
+    ImageNotFound,
+    QueueFull,
+    RequestInvalid,
+)
+from models.rules.errors.source import (
+    RepositoryNotFound,
+    SourceHostDenied,
+    SourceHostRateLimited,
+    SourceHostUnreachable,
+)
 
 PREFIX = "/api/v1/images"
 LARGEST_ID = 2**31 - 1
 LONGEST_WAIT_SECONDS = 300
 _PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,99}")  # one spelling for each: Python also takes 1_0, +1, 01 and " 1"
-_ALWAYS = answers(errors.RequestInvalid, errors.DatabaseUnreachable, errors.PoolExhausted)
+_ALWAYS = answers(RequestInvalid, DatabaseUnreachable, PoolExhausted)
 
 router = APIRouter(prefix=PREFIX, tags=["Images"], route_class=KeepingRoute)
 
@@ -79,14 +95,14 @@ StatusFilter = Annotated[
     responses={
         200: {"model": ImageAnswer, "description": "With `wait`: the build has settled"},
         **answers(
-            errors.RequestInvalid,
-            errors.IdempotencyKeyReused,
-            errors.ImageExists,
-            errors.QueueFull,
-            errors.DatabaseUnreachable,
-            errors.PoolExhausted,
-            errors.CrossOriginWrite,
-            errors.BodyTooLarge,
+            RequestInvalid,
+            IdempotencyKeyReused,
+            ImageExists,
+            QueueFull,
+            DatabaseUnreachable,
+            PoolExhausted,
+            CrossOriginWrite,
+            BodyTooLarge,
         ),
     },
 )
@@ -163,10 +179,10 @@ async def list_images(
         **UNCHANGED,
         **_ALWAYS,
         **answers(
-            errors.RepositoryNotFound,
-            errors.SourceHostRateLimited,
-            errors.SourceHostUnreachable,
-            errors.SourceHostDenied,
+            RepositoryNotFound,
+            SourceHostRateLimited,
+            SourceHostUnreachable,
+            SourceHostDenied,
         ),
     },
 )
@@ -185,7 +201,7 @@ async def list_github_tags(
     "/{image_id}",
     response_model=ImageAnswer,
     summary="Show an image",
-    responses={**UNCHANGED, **_ALWAYS, **answers(errors.ImageNotFound)},
+    responses={**UNCHANGED, **_ALWAYS, **answers(ImageNotFound)},
 )
 async def show_image(
     request: Request,
@@ -206,7 +222,7 @@ async def show_image(
     "/{image_id}",
     status_code=204,
     summary="Remove an image's record",
-    responses={**_ALWAYS, **answers(errors.ImageNotFound, errors.ImageInUse, errors.CrossOriginWrite)},
+    responses={**_ALWAYS, **answers(ImageNotFound, ImageInUse, CrossOriginWrite)},
 )
 async def delete_image(image_id: ImageId, api: Parts, who: Asker) -> Response:
     """Never the Docker image itself. A failed build of it that waits to be resumed is closed."""

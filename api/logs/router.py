@@ -20,9 +20,9 @@ from api.images.router import LARGEST_ID, PREFIX, ImageId
 from api.logs.streams import AttemptBegan, Ended, LogEvent, LogPlace, Wrote
 from api.parts import Parts
 from models.repositories.log import LogRepository, StoredLog
-from models.rules import errors
 from models.rules.build_lifecycle import IMAGE_STATUS, BuildStatus
-from models.rules.errors import ImageNotFound, LogNotFound, RequestInvalid
+from models.rules.errors.database import DatabaseUnreachable, PoolExhausted
+from models.rules.errors.request import ImageNotFound, LogNotFound, RequestInvalid
 
 Attempt = Annotated[int, IntegerFrom(1, LARGEST_ID)]
 _PLAIN = "text/plain; charset=utf-8"
@@ -30,11 +30,11 @@ _PING_SECONDS = 15
 _COME_BACK_MILLISECONDS = 1000
 _PLACE = re.compile(r"(\d{1,9})\.(\d{1,15})", re.ASCII)
 _ANSWERS = answers(
-    errors.RequestInvalid,
-    errors.ImageNotFound,
-    errors.LogNotFound,
-    errors.DatabaseUnreachable,
-    errors.PoolExhausted,
+    RequestInvalid,
+    ImageNotFound,
+    LogNotFound,
+    DatabaseUnreachable,
+    PoolExhausted,
 )
 _STREAM_DESCRIPTION = """Server-sent events: `log` with data `{"offset": n, "text": …}`, or
 `{"offset": n, "base64": …}` where bytes are no UTF-8, and id `<attempt>.<end offset>`; `attempt` when another

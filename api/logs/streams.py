@@ -19,7 +19,8 @@ from api.logs.text import LogCutter, LogPiece
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
 from models.repositories.log import LogRepository, StoredLog
-from models.rules.errors import DATABASE_AWAY, LogNotFound
+from models.rules.errors.database import DATABASE_AWAY
+from models.rules.errors.request import LogNotFound
 from models.rules.log_chunk import LogBytes
 
 log = logging.getLogger(__name__)

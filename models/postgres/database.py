@@ -19,7 +19,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from models.rules.errors import DatabaseBusy, DatabaseUnreachable, DomainError, NameTaken, PoolExhausted, SchemaUnknown
+from models.rules.errors.database import DatabaseBusy, DatabaseUnreachable, NameTaken, PoolExhausted, SchemaUnknown
+from models.rules.errors.domain import DomainError
 from models.tables.families import all_tables
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from models.rules.build_lifecycle import (
     state_to_resume_from,
 )
 from models.rules.build_payloads import Checkpoint, Claim, Claimed, FailureReport, RowView, StateReport, WishReport
-from models.rules.errors import BuildStateConflict
+from models.rules.errors.request import BuildStateConflict
 from models.tables.build import Build
 from models.tables.image import DockerImage
 

@@ -15,7 +15,8 @@ from models.repositories.build_trail import BuildTrailRepository
 from models.repositories.event import EventRepository
 from models.repositories.run import RunRepository
 from models.rules.build_lifecycle import OPEN, BuildStatus, StateCode
-from models.rules.errors import DomainError, ExecutionLost, NoFreeSlot
+from models.rules.errors.domain import DomainError
+from models.rules.errors.engine import ExecutionLost, NoFreeSlot
 from models.tables.build import Build, BuildProgress, BuildState
 from models.tables.execution import LEASE, SEEN_WITHIN, Builder, BuildExecution
 

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models.rules.errors import IdempotencyKeyReused
+from models.rules.errors.request import IdempotencyKeyReused
 from models.tables.event import IdempotencyKey
 
 KEPT_FOR = timedelta(hours=24)

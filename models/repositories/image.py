@@ -14,7 +14,7 @@ from models.repositories.delivery import DeliveryRepository
 from models.repositories.event import EventRepository
 from models.repositories.project import ProjectRepository
 from models.rules.build_lifecycle import BuildStatus, ImageStatus
-from models.rules.errors import ImageExists, ImageInUse, ImageNotFound, QueueFull
+from models.rules.errors.request import ImageExists, ImageInUse, ImageNotFound, QueueFull
 from models.rules.identifiers import image_build_name, image_workflow_id, new_build_id
 from models.rules.image_order import ImageOrder
 from models.tables.build import Build, BuildProgress, BuildState

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.rules.build_lifecycle import OPEN
-from models.rules.errors import DatabaseBusy
+from models.rules.errors.database import DatabaseBusy
 from models.rules.log_chunk import LARGEST_CHUNK, LogBytes, squeeze, unsqueeze
 from models.tables.build import Build
 from models.tables.execution import BuildExecution, LogChunk

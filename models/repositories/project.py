@@ -6,7 +6,7 @@ from sqlalchemy import case, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models.rules.errors import RequestInvalid
+from models.rules.errors.request import RequestInvalid
 from models.tables.project import Project
 
 _LONGEST_SHOWN = 100

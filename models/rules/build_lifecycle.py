@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum, StrEnum
 
-from models.rules.errors import BuildStateConflict
+from models.rules.errors.request import BuildStateConflict
 
 
 class BuildStatus(StrEnum):

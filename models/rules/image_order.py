@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from models.rules.errors import RequestInvalid
+from models.rules.errors.request import RequestInvalid
 from models.rules.image_reference import check_tag, normalise_name
 
 # GitHub: owners are letters, digits and single hyphens; repositories also have dots and underscores

@@ -2,7 +2,7 @@
 
 import re
 
-from models.rules.errors import RequestInvalid
+from models.rules.errors.request import RequestInvalid
 
 LONGEST_NAME = 255  # with its host, as Docker counts it; distribution/reference: NameTotalLengthMax
 LONGEST_TAG = 100

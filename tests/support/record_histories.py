@@ -2,7 +2,8 @@
 
 Run it before each release, and after a change of the order of commands that `workflow.patched` makes safe. It writes
 tests/histories/<version>/<shape>.json, one file per shape of a run, on a Temporal server of its own; files of earlier
-releases are never touched: tests/unit/workflows/test_histories.py replays them all, so that builds begun by any release go on.
+releases are never touched: tests/unit/workflows/test_histories.py replays them all, so that builds begun by any
+release go on.
 Hosts, process ids and paths of this machine are taken out.
 """
 
@@ -17,7 +18,7 @@ from temporalio.client import WorkflowHistory
 
 from activities.adapters.temporal import connect
 from models.rules.build_lifecycle import BuildStatus, Wish
-from models.rules.errors import DockerBuildFailed
+from models.rules.errors.engine import DockerBuildFailed
 from process.ending import end_process
 from tests.support.builds.build_trials import RunsWithLimits, Trials, running_workers, temporal_server
 from tests.support.fakes.build_rows import FakeBuildRows

@@ -16,7 +16,8 @@ from activities.adapters.docker.spool import Spool
 from activities.adapters.docker.verdict import build_failure
 from activities.image.context import write_context
 from activities.ports import BuildProgress, EngineBuildRequest, EngineOutcome
-from models.rules.errors import BuildCancelled, DomainError, EngineRefused, EngineUnreachable
+from models.rules.errors.domain import DomainError
+from models.rules.errors.engine import BuildCancelled, EngineRefused, EngineUnreachable
 
 log = logging.getLogger(__name__)
 

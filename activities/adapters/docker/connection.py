@@ -11,7 +11,7 @@ import socket
 from http.client import HTTPConnection, HTTPException, parse_headers
 from urllib.parse import urlsplit
 
-from models.rules.errors import EngineRefused, EngineUnreachable
+from models.rules.errors.engine import EngineRefused, EngineUnreachable
 
 _CONNECT_SECONDS = 5.0
 _ASK_SECONDS = 10.0

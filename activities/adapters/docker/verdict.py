@@ -4,7 +4,9 @@ import re
 
 from activities.adapters.docker.step_log import StepFailure, StepLog
 from activities.ports import EngineBuildRequest
-from models.rules.errors import DockerBuildFailed, DockerfileInvalid, DomainError, EngineRefused, EngineUnreachable
+from models.rules.errors.domain import DomainError
+from models.rules.errors.engine import DockerBuildFailed, EngineRefused, EngineUnreachable
+from models.rules.errors.source import DockerfileInvalid
 
 # The engine wraps its reason in where it came across it.
 _WRAPPING = re.compile(

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from models.rules.errors import DomainError, SourceHostDenied, SourceHostRateLimited, SourceHostUnreachable
+from models.rules.errors.domain import DomainError
+from models.rules.errors.source import SourceHostDenied, SourceHostRateLimited, SourceHostUnreachable
 
 SHA = r"^[0-9a-f]{40}\z"  # shas become parts of URLs and of file names
 

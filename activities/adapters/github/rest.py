@@ -18,14 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from activities.adapters.github import answers
 from activities.ports import CommitDetails, RepositoryTag
-from models.rules.errors import (
-    DomainError,
-    RepositoryNotFound,
-    RequestInvalid,
-    SourceBroken,
-    SourceHostUnreachable,
-    TagNotFound,
-)
+from models.rules.errors.domain import DomainError
+from models.rules.errors.request import RequestInvalid
+from models.rules.errors.source import RepositoryNotFound, SourceBroken, SourceHostUnreachable, TagNotFound
 
 _MOST_REDIRECTS = 5
 _DEEPEST_TAG = 10

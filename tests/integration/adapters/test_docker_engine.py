@@ -8,14 +8,8 @@ from pathlib import Path
 import pytest
 
 from activities.adapters.docker.engine import DockerEngine
-from models.rules.errors import (
-    BuildCancelled,
-    DockerBuildFailed,
-    DockerfileInvalid,
-    EngineRefused,
-    EngineUnreachable,
-    ImageGone,
-)
+from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, EngineRefused, EngineUnreachable, ImageGone
+from models.rules.errors.source import DockerfileInvalid
 from tests.support.engine.engine_images import ENGINE_URL, LABEL, Workshop, open_workshop
 from tests.support.logs import outputs_of
 from tests.support.waiting import until

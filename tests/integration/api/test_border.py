@@ -12,7 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from models.rules.errors import RequestInvalid
+from models.rules.errors.request import RequestInvalid
 from models.rules.image_order import ImageOrder
 from standalone.servers.postgres import EmbeddedPostgres
 from tests.support.builds.api_builds import ReportingBuilder

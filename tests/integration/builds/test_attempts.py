@@ -11,7 +11,8 @@ from activities.ports import BuildProgress
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.build_lifecycle import BuildStatus, StateCode
-from models.rules.errors import BuildCancelled, DatabaseUnreachable, ExecutionLost
+from models.rules.errors.database import DatabaseUnreachable
+from models.rules.errors.engine import BuildCancelled, ExecutionLost
 from standalone.servers.postgres import EmbeddedPostgres
 from tests.support.builds.builder_hosts import KEY, Hosts
 from tests.support.builds.stored_builds import StoredBuilds

@@ -13,7 +13,7 @@ from activities.adapters.temporal import connect
 from activities.ports import RunAddress
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.build_payloads import Checkpoint
-from models.rules.errors import DockerBuildFailed
+from models.rules.errors.engine import DockerBuildFailed
 from tests.support.builds.build_trials import RunsWithLimits, Trial, Trials, running_workers, temporal_server
 from tests.support.fakes.build_rows import FakeBuildRows
 from tests.support.fakes.stages import FakeStages, Gate, Silence, fails

@@ -17,7 +17,8 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 from activities.adapters.temporal import BUILDS_QUEUE as ADAPTERS_QUEUE
 from activities.adapters.temporal import IMAGE_BUILD
 from models.rules.build_lifecycle import BuildStatus, Wish
-from models.rules.errors import BuildCancelled, DockerBuildFailed, OrchestratorUnreachable
+from models.rules.errors.engine import BuildCancelled, DockerBuildFailed
+from models.rules.errors.orchestrator import OrchestratorUnreachable
 from models.rules.identifiers import new_build_id
 from standalone.servers.postgres import EmbeddedPostgres
 from standalone.servers.temporal import TemporalDevServer

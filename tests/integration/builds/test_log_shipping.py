@@ -16,7 +16,7 @@ from models.postgres.hints import Hints
 from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import ExecutionRepository
 from models.repositories.log import LogRepository
-from models.rules.errors import DATABASE_AWAY
+from models.rules.errors.database import DATABASE_AWAY
 from models.tables.execution import BuildExecution
 from tests.support.builds.stored_builds import StoredBuilds
 from tests.support.eventually import eventually

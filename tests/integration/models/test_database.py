@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import URL, make_url, text
 
 from models.postgres.database import Database, reason_of
-from models.rules.errors import DatabaseUnreachable
+from models.rules.errors.database import DatabaseUnreachable
 
 
 @contextmanager

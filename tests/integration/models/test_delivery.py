@@ -14,7 +14,7 @@ from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints
 from models.repositories.delivery import DeliveryRepository, DirtyKey
 from models.rules.build_lifecycle import BuildStatus, Wish
-from models.rules.errors import OrchestratorRefused, OrchestratorUnreachable
+from models.rules.errors.orchestrator import OrchestratorRefused, OrchestratorUnreachable
 from tests.support.builds.stored_builds import STAYS_OPEN, Ordered, StoredBuilds
 from tests.support.eventually import eventually
 from tests.support.fakes.runs import FakeRuns

@@ -8,7 +8,7 @@ from models.postgres.database import Database
 from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import SOURCES_AHEAD_PER_SLOT, ExecutionEnd, ExecutionRepository
 from models.rules.build_lifecycle import BuildStatus, Wish
-from models.rules.errors import DockerBuildFailed, ExecutionLost, NoFreeSlot
+from models.rules.errors.engine import DockerBuildFailed, ExecutionLost, NoFreeSlot
 from models.tables.execution import BuildExecution
 from tests.support.builds.stored_builds import BROKEN, IMAGE_ID, Ordered, StoredBuilds
 

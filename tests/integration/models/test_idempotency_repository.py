@@ -5,7 +5,7 @@ import pytest
 
 from models.postgres.database import Database
 from models.repositories.idempotency import IdempotencyRepository, KeptAnswer, RequestKey
-from models.rules.errors import IdempotencyKeyReused
+from models.rules.errors.request import IdempotencyKeyReused
 from tests.support.builds.stored_builds import StoredBuilds
 
 REQUEST = RequestKey(caller="anonymous", path="/api/v1/images", key="k-1", body_sha256="ab" * 32)

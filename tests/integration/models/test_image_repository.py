@@ -8,7 +8,7 @@ from sqlalchemy import text
 from models.postgres.database import Database
 from models.repositories.image import ImageRepository, ImageView, PageKey
 from models.rules.build_lifecycle import BuildStatus, ClaimAnswer, ImageStatus, Wish
-from models.rules.errors import ImageExists, ImageInUse, ImageNotFound, QueueFull
+from models.rules.errors.request import ImageExists, ImageInUse, ImageNotFound, QueueFull
 from tests.support.builds.stored_build_rows import COMMIT
 from tests.support.builds.stored_builds import IMAGE_ID, Ordered, StoredBuilds
 

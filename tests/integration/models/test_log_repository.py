@@ -10,7 +10,7 @@ from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
 from models.repositories.log import LogRepository, StoredLog
 from models.rules.build_lifecycle import BuildStatus
-from models.rules.errors import DatabaseBusy
+from models.rules.errors.database import DatabaseBusy
 from models.rules.log_chunk import LARGEST_CHUNK, LogBytes
 from models.tables.execution import BuildExecution
 from tests.support.builds.stored_builds import Ordered, StoredBuilds

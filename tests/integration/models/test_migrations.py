@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.health.migration import Migration
 from models.postgres.database import Database, wait_until_migrated
-from models.rules.errors import DatabaseUnreachable, DomainError, SchemaUnfinished, SchemaUnknown
+from models.rules.errors.database import DatabaseUnreachable, SchemaUnfinished, SchemaUnknown
+from models.rules.errors.domain import DomainError
 from models.tables.families import all_tables
 from standalone.free_ports import LOOPBACK, free_port
 from standalone.servers.postgres import EmbeddedPostgres

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from models.postgres.database import Database
-from models.rules.errors import RequestInvalid
+from models.rules.errors.request import RequestInvalid
 from models.tables.project import Project
 from tests.support.builds.stored_builds import StoredBuilds
 

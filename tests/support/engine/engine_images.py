@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 
 from activities.adapters.docker.engine import DockerEngine
 from activities.ports import EngineBuild, EngineBuildRequest, EngineImage, EngineOutcome
-from models.rules.errors import DomainError
+from models.rules.errors.domain import DomainError
 from standalone.engine.base_image import ensure_base_image
 
 ENGINE_URL = "unix:///var/run/docker.sock"

@@ -23,7 +23,8 @@ from models.rules.build_lifecycle import (
     state_to_resume_from,
 )
 from models.rules.build_payloads import Checkpoint, Claim, Claimed, RowView, StateReport, WishReport
-from models.rules.errors import BuildStateConflict, DatabaseUnreachable
+from models.rules.errors.database import DatabaseUnreachable
+from models.rules.errors.request import BuildStateConflict
 from models.rules.identifiers import image_workflow_id, new_build_id
 from tests.support.builds.build_rows import RowNow
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from activities.ports import BuildProgress, EngineBuildRequest, EngineImage, EngineInfo, EngineOutcome
-from models.rules.errors import BuildCancelled, ImageGone
+from models.rules.errors.engine import BuildCancelled, ImageGone
 from tests.support.eventually import eventually
 
 IMAGE_ID = "sha256:" + "ef" * 32

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from activities.ports import RunAddress
-from models.rules.errors import OrchestratorUnreachable
+from models.rules.errors.orchestrator import OrchestratorUnreachable
 
 
 class FakeRuns:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from activities.ports import CommitDetails, RepositoryTag
-from models.rules.errors import RepositoryNotFound
+from models.rules.errors.source import RepositoryNotFound
 from tests.support.engine.hostile_archives import write_tree
 
 

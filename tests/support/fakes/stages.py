@@ -7,7 +7,7 @@ from typing import Any
 from temporalio import activity
 
 from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
-from models.rules.errors import DomainError
+from models.rules.errors.domain import DomainError
 from tests.support.builds.build_rows import BuildRows
 from tests.support.builds.stored_build_rows import COMMIT
 

@@ -19,7 +19,7 @@ from api.listener import listen
 from api.parts import Api, ApiParts
 from models.postgres.database import Database
 from models.postgres.hints import Hints
-from models.rules.errors import OrchestratorUnreachable
+from models.rules.errors.orchestrator import OrchestratorUnreachable
 from tests.support.eventually import eventually
 
 NOWHERE = "http://127.0.0.1:1"  # nobody listens there

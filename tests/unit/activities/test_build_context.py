@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from activities.image.context import ContextSummary, locate_dockerfile, write_context
-from models.rules.errors import DockerfileInvalid, IgnoreFileInvalid
+from models.rules.errors.source import DockerfileInvalid, IgnoreFileInvalid
 
 
 class Stopped(Exception):

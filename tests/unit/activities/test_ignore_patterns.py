@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.image.ignore_patterns import IgnoreRules
-from models.rules.errors import IgnoreFileInvalid
+from models.rules.errors.source import IgnoreFileInvalid
 
 
 def ignores(content: str, path: str) -> bool:

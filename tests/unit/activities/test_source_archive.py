@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from activities.source.archive import ArchiveSummary, extract_archive, inspect_archive, remove_tree
 from activities.source.tree import ArchiveLimits
-from models.rules.errors import SourceBroken, SourceRefused
+from models.rules.errors.source import SourceBroken, SourceRefused
 from tests.support.engine.hostile_archives import (
     BOMBS,
     BROKEN,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from activities.adapters.docker.answer import EngineAnswer
 from activities.adapters.docker.connection import ChunkedBody
 from activities.adapters.docker.trace import TraceLog, TraceVertex
-from models.rules.errors import EngineUnreachable
+from models.rules.errors.engine import EngineUnreachable
 from tests.support.engine.engine_traces import trace_line
 
 LINES = (

@@ -12,10 +12,10 @@ import pytest_asyncio
 import structlog
 
 from activities.adapters.github.rest import GitHub
-from models.rules.errors import (
-    DomainError,
+from models.rules.errors.domain import DomainError
+from models.rules.errors.request import RequestInvalid
+from models.rules.errors.source import (
     RepositoryNotFound,
-    RequestInvalid,
     SourceBroken,
     SourceHostDenied,
     SourceHostRateLimited,

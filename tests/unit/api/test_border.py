@@ -24,7 +24,7 @@ from api.images.router import Wait
 from api.listener import listen, why_not
 from api.version import VERSION
 from models.repositories.image import PageKey
-from models.rules.errors import RequestInvalid
+from models.rules.errors.request import RequestInvalid
 
 
 @pytest.mark.parametrize(

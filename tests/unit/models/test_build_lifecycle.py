@@ -22,7 +22,7 @@ from models.rules.build_lifecycle import (
     may_succeed,
     state_to_resume_from,
 )
-from models.rules.errors import BuildStateConflict
+from models.rules.errors.request import BuildStateConflict
 
 STATUSES = st.sampled_from(BuildStatus)
 FACTS = st.builds(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.rules.errors import RequestInvalid
+from models.rules.errors.request import RequestInvalid
 from models.rules.image_order import ImageOrder, check_dockerfile_path, check_repo
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

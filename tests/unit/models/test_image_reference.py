@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.rules.errors import RequestInvalid
+from models.rules.errors.request import RequestInvalid
 from models.rules.identifiers import new_build_id
 from models.rules.image_reference import attempt_reference, check_tag, normalise_name
 

@@ -1,0 +1,50 @@
+"""What a caller of the HTTP API does wrong, or finds in the way."""
+
+from datetime import timedelta
+
+from models.rules.errors.domain import DomainError
+
+
+class RequestInvalid(DomainError):
+    code, status = "request_invalid", 422
+
+    def __init__(self, detail: str, *, field: str | None = None, retry_after: timedelta | None = None) -> None:
+        """`field` is the name of the value that is wrong, as the caller spells it."""
+        super().__init__(detail, retry_after=retry_after)
+        self.field = field
+
+
+class ImageNotFound(DomainError):
+    code, status = "image_not_found", 404
+
+
+class ImageExists(DomainError):
+    code, status = "image_exists", 409
+
+
+class ImageInUse(DomainError):
+    code, status = "image_in_use", 409
+
+
+class BuildStateConflict(DomainError):
+    code, status = "build_state_conflict", 409
+
+
+class LogNotFound(DomainError):
+    code, status = "log_not_found", 404
+
+
+class CrossOriginWrite(DomainError):
+    code, status = "cross_origin_write", 403
+
+
+class IdempotencyKeyReused(DomainError):
+    code, status = "idempotency_key_reused", 422
+
+
+class BodyTooLarge(DomainError):
+    code, status = "body_too_large", 413
+
+
+class QueueFull(DomainError):
+    code, status, retryable = "queue_full", 503, True
