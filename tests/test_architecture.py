@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("process", "models", "workflows", "activities", "api", "standalone", "sandbox", "benchmarks")
+PACKAGES = ("process", "roles", "models", "workflows", "activities", "api", "standalone", "sandbox", "benchmarks")
 SOURCES = sorted(
     path.relative_to(ROOT)
     for path in (*ROOT.glob("*.py"), *(file for package in PACKAGES for file in (ROOT / package).rglob("*.py")))

@@ -1,4 +1,4 @@
-"""The workers as worker.py makes them: builds that wait for their turn never take the place of one whose turn it is."""
+"""The role "workflows": builds that wait for their turn never take the place of one whose turn it is."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -11,6 +11,8 @@ from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.build_lifecycle import BuildStatus, StateCode
+from roles.composition import WorkerParts
+from roles.workflows import workflow_workers
 from settings import Settings
 from tests.support.builds.build_trials import temporal_server
 from tests.support.builds.stored_build_rows import COMMIT
@@ -18,7 +20,6 @@ from tests.support.builds.stored_builds import STAYS_OPEN, Ordered, StoredBuilds
 from tests.support.eventually import eventually
 from tests.support.fakes.build_rows import address
 from tests.support.fakes.source_host import FakeSourceHost
-from worker import Parts, workflow_workers
 
 MORE_THAN_LIGHT_ACTIVITIES_RUN_AT_ONCE = 66
 
@@ -31,7 +32,7 @@ async def test_the_next_build_finds_a_place_to_fetch_in_however_many_wait(
         client = await connect(lazy=False, address=server.address)
         source_host = FakeSourceHost(tmp_path)
         source_host.let_come(3)
-        parts = Parts(
+        parts = WorkerParts(
             settings=Settings(_env_file=None, data_dir=tmp_path, drain_timeout=timedelta(seconds=1)),
             database=database,
             hints=await stack.enter_async_context(Hints(database_url)),

@@ -1,0 +1,69 @@
+"""What the roles of one worker share, and how it is made."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.client import Client
+
+from activities.adapters.github.rest import GitHub
+from activities.adapters.object_store.local import LocalStore
+from activities.adapters.temporal import connect
+from activities.ports import SourceHost
+from activities.source.tree import ArchiveLimits
+from activities.work_area import WorkArea
+from models.postgres.database import Database, wait_until_migrated
+from models.postgres.hints import Hints
+from models.repositories.builder import BuilderRepository
+from settings import Settings
+
+log = logging.getLogger(__name__)
+
+POOL_SIZE = 12
+_PATIENCE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class WorkerParts:
+    """What the roles of one worker share."""
+
+    settings: Settings
+    database: Database
+    hints: Hints
+    client: Client
+    source_host: SourceHost
+    store: LocalStore
+    area: WorkArea
+    instance: str
+
+
+async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) -> WorkerParts:
+    database = Database(database_url, pool_size=POOL_SIZE)
+    stack.push_async_callback(database.close)
+    await wait_until_migrated(database, patience=_PATIENCE)
+    hints = await stack.enter_async_context(Hints(database_url))
+    async with database.transaction() as session:
+        instance = str(await BuilderRepository(session).instance())
+    token = settings.github_token.get_secret_value() if settings.github_token is not None else None
+    source_host = GitHub(settings.github_api_url, token, settings.github_timeout)
+    stack.push_async_callback(source_host.aclose)
+    store = LocalStore(settings.data_dir / "objects")
+    await store.sweep()
+    area = stack.enter_context(WorkArea(settings.data_dir / "work"))
+    client = await _connect_patiently()
+    return WorkerParts(settings, database, hints, client, source_host, store, area, instance)
+
+
+async def _connect_patiently() -> Client:
+    while True:
+        try:
+            return await connect(lazy=False)
+        except RuntimeError as error:  # what the SDK raises when nobody answers
+            log.warning("temporal_unreachable", extra={"error": str(error)[:200], "retry_in_seconds": 1})
+            await asyncio.sleep(1)
+
+
+def archive_limits(settings: Settings) -> ArchiveLimits:
+    return ArchiveLimits(max_entries=settings.source_max_entries, max_unpacked_bytes=settings.source_max_unpacked_bytes)

@@ -1,0 +1,13 @@
+"""The role "relay": deliver what the API could not, repair, and keep house."""
+
+from activities.adapters.temporal import TemporalRuns
+from activities.relay.ended_runs import EndedRuns
+from activities.relay.relay import Relay
+from roles.composition import WorkerParts
+
+
+def relay(parts: WorkerParts) -> Relay:
+    settings = parts.settings
+    runs = TemporalRuns(parts.client, stays_open=settings.stays_open)
+    repairs = EndedRuns(parts.database, parts.hints, runs, stays_open=settings.stays_open)
+    return Relay(parts.database, parts.hints, runs, repairs, log_retention=settings.log_retention)

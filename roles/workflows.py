@@ -1,0 +1,29 @@
+"""The role "workflows": builds and their records, and the fetching of sources."""
+
+from temporalio.worker import Worker
+
+from activities.build_records import BuildRecordActivities
+from activities.source.fetching import DownloadLimits, SourceActivities
+from roles.composition import WorkerParts, archive_limits
+from roles.polling import polls
+from workflows.stage import BUILDS_QUEUE, SOURCE_QUEUE
+
+_SPARE_PLACES = 100  # beyond the queue: a build that waits for its turn must never lack a place to fetch in
+
+
+def workflow_workers(parts: WorkerParts) -> list[Worker]:
+    settings = parts.settings
+    records = BuildRecordActivities(parts.database, parts.hints, stays_open=settings.stays_open)
+    sources = SourceActivities(
+        parts.database,
+        parts.hints,
+        parts.source_host,
+        parts.store,
+        parts.area,
+        download=DownloadLimits(settings.source_max_bytes, settings.source_timeout),
+        archive=archive_limits(settings),
+    )
+    return [
+        polls(parts, BUILDS_QUEUE, [records.claim_build, records.report_state, records.record_wish], workflows=True),
+        polls(parts, SOURCE_QUEUE, [sources.fetch_source], at_once=settings.queue_limit + _SPARE_PLACES),
+    ]
