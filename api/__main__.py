@@ -17,7 +17,7 @@ from activities.adapters.object_store.local import LocalStore
 from activities.adapters.temporal import TemporalRuns, connect
 from api.app import create_app
 from api.listener import listen, why_not
-from api.parts import Api, ApiParts
+from api.parts import Api, ApiWorld
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.tables.families import prepare_tables
@@ -103,7 +103,7 @@ def _names(sockets: list[socket.socket]) -> list[tuple[str, int]]:
     return [listener.getsockname() for listener in sockets]
 
 
-async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -> ApiParts:
+async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -> ApiWorld:
     requests, streams, deliveries = (
         Database(database_url, pool_size=size) for size in (_REQUESTS, _STREAMS, _DELIVERIES)
     )
@@ -113,7 +113,7 @@ async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -
     source_host = GitHub(settings.github_api_url, token, settings.github_timeout)
     stack.push_async_callback(source_host.aclose)
     client = await connect(lazy=True)
-    return ApiParts(
+    return ApiWorld(
         requests=requests,
         streams=streams,
         deliveries=deliveries,

@@ -23,14 +23,14 @@ from api.description import EVERY_ANSWER, TITLE, describe
 from api.health.router import router as health
 from api.images.router import router as images
 from api.logs.router import router as logs
-from api.parts import Api, ApiParts
+from api.parts import Api, ApiWorld
 
 _ROUTERS = (images, logs, health)
 _DRAIN = timedelta(seconds=3)
 _EXPOSED = ["ETag", "Link", "Location", "Retry-After", CORRELATION_HEADER, REPLAYED]
 
 
-def create_app(given: ApiParts) -> FastAPI:
+def create_app(given: ApiWorld) -> FastAPI:
     """Build the application; `app.state.api.stop()` begins its end, the server's shutdown completes it."""
     # our streams say farewell themselves: the library would end those of every app in this process at once
     AppStatus.enable_automatic_graceful_drain = False

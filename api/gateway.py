@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
-from activities.ports import BuildRuns
+from activities.ports.runs import BuildRuns
 from activities.relay.delivery import deliver_build
 from api.border.metrics import ApiMetrics
 from models.postgres.database import Database

@@ -1,4 +1,4 @@
-"""What the API is made of: given by a composition root, handed to handlers by `Parts` and its fellows."""
+"""What the API is made of: given by a composition root, handed to handlers by `UsableApi` and its fellows."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from activities.ports import ObjectStore, SourceHost
+from activities.ports.object_store import ObjectStore
+from activities.ports.source_host import SourceHost
 from api.border.metrics import ApiMetrics
 from api.border.security import Caller, caller
 from api.gateway import Gateway, Orchestrator
@@ -21,7 +22,7 @@ from models.postgres.hints import Hints
 
 
 @dataclass(frozen=True)
-class ApiParts:
+class ApiWorld:
     """What a composition root makes and closes. Each pool has one purpose, so that none starves another."""
 
     requests: Database
@@ -39,7 +40,7 @@ class ApiParts:
 class Api:
     """The given parts, and what the app makes of them."""
 
-    def __init__(self, given: ApiParts) -> None:
+    def __init__(self, given: ApiWorld) -> None:
         self.given = given
         self.metrics = ApiMetrics()
         self.stopping = asyncio.Event()
@@ -69,5 +70,5 @@ def _usable(api: Annotated[Api, Depends(_api)]) -> Api:
 
 
 AnyApi = Annotated[Api, Depends(_api)]
-Parts = Annotated[Api, Depends(_usable)]
+UsableApi = Annotated[Api, Depends(_usable)]
 Asker = Annotated[Caller, Depends(caller)]

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from activities.adapters.github.rest import GitHub
 from activities.adapters.object_store.local import LocalStore
 from activities.adapters.temporal import connect
-from activities.ports import SourceHost
+from activities.ports.source_host import SourceHost
 from activities.source.tree import ArchiveLimits
 from activities.work_area import WorkArea
 from models.postgres.database import Database, wait_until_migrated
@@ -26,7 +26,7 @@ _PATIENCE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class WorkerParts:
+class WorkerWorld:
     """What the roles of one worker share."""
 
     settings: Settings
@@ -39,7 +39,7 @@ class WorkerParts:
     instance: str
 
 
-async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) -> WorkerParts:
+async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) -> WorkerWorld:
     database = Database(database_url, pool_size=POOL_SIZE)
     stack.push_async_callback(database.close)
     await wait_until_migrated(database, patience=_PATIENCE)
@@ -53,7 +53,7 @@ async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) 
     await store.sweep()
     area = stack.enter_context(WorkArea(settings.data_dir / "work"))
     client = await _connect_patiently()
-    return WorkerParts(settings, database, hints, client, source_host, store, area, instance)
+    return WorkerWorld(settings, database, hints, client, source_host, store, area, instance)
 
 
 async def _connect_patiently() -> Client:

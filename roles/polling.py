@@ -8,7 +8,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.error_border import ErrorBorder
-from roles.composition import POOL_SIZE, WorkerParts
+from roles.composition import POOL_SIZE, WorkerWorld
 from workflows.image_build import ImageBuild
 
 _BEATS = timedelta(seconds=1)  # how often heartbeats, and the cancels they bring back, travel
@@ -19,7 +19,7 @@ Activities = Sequence[Callable[..., Any]]
 
 
 def polls(
-    parts: WorkerParts, queue: str, activities: Activities, *, workflows: bool = False, at_once: int = _LIGHT_ACTIVITIES
+    parts: WorkerWorld, queue: str, activities: Activities, *, workflows: bool = False, at_once: int = _LIGHT_ACTIVITIES
 ) -> Worker:
     return Worker(
         parts.client,

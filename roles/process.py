@@ -10,7 +10,7 @@ from temporalio.worker import Worker
 
 from process.memory import settle_objects
 from roles.builder import builder_workers
-from roles.composition import WorkerParts, compose
+from roles.composition import WorkerWorld, compose
 from roles.relay import relay
 from roles.workflows import workflow_workers
 from settings import Settings
@@ -53,7 +53,7 @@ async def _start(
     return await _roles(await compose(settings, database_url, stack), stack)
 
 
-async def _roles(parts: WorkerParts, stack: AsyncExitStack) -> tuple[list[Worker], list[asyncio.Task[None]]]:
+async def _roles(parts: WorkerWorld, stack: AsyncExitStack) -> tuple[list[Worker], list[asyncio.Task[None]]]:
     """Make what the wanted roles run: Temporal workers and tasks of our own."""
     roles = parts.settings.roles
     workers: list[Worker] = []

@@ -3,10 +3,10 @@
 from activities.adapters.temporal import TemporalRuns
 from activities.relay.ended_runs import EndedRuns
 from activities.relay.relay import Relay
-from roles.composition import WorkerParts
+from roles.composition import WorkerWorld
 
 
-def relay(parts: WorkerParts) -> Relay:
+def relay(parts: WorkerWorld) -> Relay:
     settings = parts.settings
     runs = TemporalRuns(parts.client, stays_open=settings.stays_open)
     repairs = EndedRuns(parts.database, parts.hints, runs, stays_open=settings.stays_open)

@@ -4,14 +4,14 @@ from temporalio.worker import Worker
 
 from activities.build_records import BuildRecordActivities
 from activities.source.fetching import DownloadLimits, SourceActivities
-from roles.composition import WorkerParts, archive_limits
+from roles.composition import WorkerWorld, archive_limits
 from roles.polling import polls
 from workflows.stage import BUILDS_QUEUE, SOURCE_QUEUE
 
 _SPARE_PLACES = 100  # beyond the queue: a build that waits for its turn must never lack a place to fetch in
 
 
-def workflow_workers(parts: WorkerParts) -> list[Worker]:
+def workflow_workers(parts: WorkerWorld) -> list[Worker]:
     settings = parts.settings
     records = BuildRecordActivities(parts.database, parts.hints, stays_open=settings.stays_open)
     sources = SourceActivities(

@@ -17,7 +17,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.ports import ClosedRun, RunAddress
+from activities.ports.runs import ClosedRun, RunAddress
 from models.rules.build_payloads import ImageBuildOrder
 from models.rules.errors.orchestrator import OrchestratorRefused, OrchestratorUnreachable
 
@@ -55,7 +55,7 @@ async def connect(*, lazy: bool, address: str | None = None) -> Client:
 
 
 class TemporalRuns:
-    """Implements activities.ports.BuildRuns and RunHistory."""
+    """Implements activities.ports.runs.BuildRuns and RunHistory."""
 
     def __init__(self, client: Client, *, stays_open: timedelta) -> None:
         self._client = client

@@ -12,14 +12,8 @@ from activities.builder.identity import BuilderIdentity
 from activities.image.context import locate_dockerfile
 from activities.image.public_name import INSTANCE_LABEL
 from activities.log.shipper import LogShipper
-from activities.ports import (
-    BuildProgress,
-    ContainerEngine,
-    EngineBuild,
-    EngineBuildRequest,
-    EngineOutcome,
-    ObjectStore,
-)
+from activities.ports.engine import ContainerEngine, EngineBuild, EngineBuildRequest, EngineOutcome, EngineProgress
+from activities.ports.object_store import ObjectStore
 from activities.source.archive import extract_archive, measure, remove_tree
 from activities.source.tree import ArchiveLimits
 from activities.stoppable import run_stoppable
@@ -46,7 +40,7 @@ _LEAVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class RunParts:
+class ExecutionMeans:
     """What every execution of a host shares."""
 
     database: Database
@@ -62,11 +56,11 @@ class RunParts:
 class ExecutionRun:
     """Runs in a task of its own from start() on."""
 
-    def __init__(self, execution: BuildExecution, build: Checkpoint, parts: RunParts) -> None:
+    def __init__(self, execution: BuildExecution, build: Checkpoint, means: ExecutionMeans) -> None:
         self.execution = execution
         self._token = execution.token or 0
         self._build = build
-        self._parts = parts
+        self._means = means
         self._engine_build: EngineBuild | None = None
         self._preparation: asyncio.Task[EngineBuildRequest] | None = None
         self._is_ending = False
@@ -75,8 +69,8 @@ class ExecutionRun:
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def progress(self) -> BuildProgress:
-        return self._engine_build.progress if self._engine_build is not None else BuildProgress()
+    def progress(self) -> EngineProgress:
+        return self._engine_build.progress if self._engine_build is not None else EngineProgress()
 
     def start(self, when_ended: Callable[[], None]) -> None:
         self._task = asyncio.create_task(self._run(), name=f"execution-{self._token}")
@@ -117,13 +111,13 @@ class ExecutionRun:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        work = await asyncio.to_thread(self._parts.area.folder, f"execution-{self._token}")
+        work = await asyncio.to_thread(self._means.area.folder, f"execution-{self._token}")
         try:
             await self._record(await self._outcome(work))
         finally:
-            self._parts.shipper.forget(self._token)
+            self._means.shipper.forget(self._token)
             await asyncio.to_thread(remove_tree, work)
-            self._parts.hints.give(build_topic(self._build.build_id))
+            self._means.hints.give(build_topic(self._build.build_id))
 
     async def _outcome(self, work: Path) -> ExecutionEnd:
         """Do the work; whatever it comes to is an end to record."""
@@ -162,17 +156,17 @@ class ExecutionRun:
         return "lost" if error.retryable else "failed"
 
     async def _work(self, work: Path) -> EngineOutcome:
-        async with self._parts.database.transaction() as session:
-            inputs = await BuildRepository(session, stays_open=self._parts.identity.build_timeout).inputs(
+        async with self._means.database.transaction() as session:
+            inputs = await BuildRepository(session, stays_open=self._means.identity.build_timeout).inputs(
                 self._build.build_id
             )
         self._preparation = asyncio.create_task(self._prepare(inputs, work))
         request = await self._preparation
-        self._engine_build = await self._parts.engine.start_build(request, work)
-        self._parts.shipper.add(self.execution, self._engine_build)
+        self._engine_build = await self._means.engine.start_build(request, work)
+        self._means.shipper.add(self.execution, self._engine_build)
         if self._is_ending:  # it was wanted while the engine was asked to begin
             await self._engine_build.cancel()
-        limit = self._parts.identity.build_timeout.total_seconds()
+        limit = self._means.identity.build_timeout.total_seconds()
         try:
             async with asyncio.timeout(limit):
                 return await self._engine_build.result()
@@ -185,15 +179,15 @@ class ExecutionRun:
 
     async def _prepare(self, inputs: BuildInputs, work: Path) -> EngineBuildRequest:
         key = self._build.variables.get("source_key", "")
-        archive = await self._parts.store.path_of(key) if key else None
+        archive = await self._means.store.path_of(key) if key else None
         if archive is None:
             raise SourceGone(f"The source archive of {inputs.repo} is no longer kept; it is fetched again.")
         await self._check_source(key, archive)
         tree = work / "source"
         tree.mkdir(mode=0o700)
-        await run_stoppable(partial(extract_archive, archive, tree, self._parts.archive_limits))
+        await run_stoppable(partial(extract_archive, archive, tree, self._means.archive_limits))
         context, dockerfile = await asyncio.to_thread(locate_dockerfile, tree, inputs.dockerfile_path)
-        instance = self._parts.identity.instance
+        instance = self._means.identity.instance
         return EngineBuildRequest(
             engine_build_id=f"{instance}-{self._token}",
             tag=attempt_reference(self._build.build_id, self._token),
@@ -215,7 +209,7 @@ class ExecutionRun:
         _size, sha256 = await asyncio.to_thread(measure, archive)
         if sha256 != self._build.variables.get("source_sha256"):
             log.error("kept_source_changed", extra={"key": key, "sha256": sha256})
-            await self._parts.store.delete(key)
+            await self._means.store.delete(key)
             raise SourceGone("The kept source archive is not what was fetched any more; it is fetched again.")
 
     async def _record(self, end: ExecutionEnd) -> None:
@@ -223,13 +217,13 @@ class ExecutionRun:
         while True:
             with suppress(*DATABASE_AWAY):
                 await self._record_once(end)
-                self._parts.hints.give(build_topic(self._build.build_id))
+                self._means.hints.give(build_topic(self._build.build_id))
                 return
             await asyncio.sleep(_RECORD_TRIES_EVERY_SECONDS)
 
     async def _record_once(self, end: ExecutionEnd) -> None:
-        shipped = await self._parts.shipper.finish(self._token)
-        async with self._parts.database.transaction() as session:
+        shipped = await self._means.shipper.finish(self._token)
+        async with self._means.database.transaction() as session:
             size = await LogRepository(session).size(self._token, self.execution.log_day)
             losses = " ".join(loss for loss in (end.log_loss, shipped.loss) if loss) or None
             whole = replace(end, log_bytes=size, log_tail=shipped.tail, log_loss=losses)

@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import Self
 from uuid import UUID
 
-from activities.builder.execution_run import ExecutionRun, RunParts
+from activities.builder.execution_run import ExecutionMeans, ExecutionRun
 from activities.builder.identity import BuilderIdentity
 from activities.image.public_name import INSTANCE_LABEL
 from activities.log.archive import LogArchive
 from activities.log.shipper import LogShipper
-from activities.ports import BuildProgress, ContainerEngine, EngineInfo, ObjectStore
+from activities.ports.engine import ContainerEngine, EngineInfo, EngineProgress
+from activities.ports.object_store import ObjectStore
 from activities.source.tree import ArchiveLimits
 from activities.work_area import WorkArea
 from models.postgres.database import Database
@@ -32,11 +33,11 @@ log = logging.getLogger(__name__)
 
 _BEAT = timedelta(seconds=4)
 _LEAVE_SECONDS = 1.0
-Beat = Callable[[BuildProgress], None]
+Beat = Callable[[EngineProgress], None]
 
 
-class Builder:
-    """Use as `async with Builder(…) as builder`; leaving it ends what still runs and hands it over."""
+class BuilderHost:
+    """Use as `async with BuilderHost(…) as builder`; leaving it ends what still runs and hands it over."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class Builder:
         self._runs: dict[int, ExecutionRun] = {}
         self._shipper = LogShipper(database, hints)
         self._archive = LogArchive(identity.name, database, store, area, self._runs)
-        self._parts = RunParts(database, hints, engine, store, area, self._shipper, identity, archive_limits)
+        self._means = ExecutionMeans(database, hints, engine, store, area, self._shipper, identity, archive_limits)
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._losing: dict[int, asyncio.Task[None]] = {}
@@ -97,7 +98,7 @@ class Builder:
         """
         async with self._hints.watching(SLOTS) as slots:
             while (execution := await self._open(build, run_id)) is None:
-                beat(BuildProgress())
+                beat(EngineProgress())
                 await slots.wait(1)
         token = execution.token or 0
         async with self._hints.watching(build_topic(build.build_id)) as watch:
@@ -107,7 +108,7 @@ class Builder:
                 if not is_live:
                     return seen
                 run = self._runs.get(token)
-                beat(run.progress if run is not None else BuildProgress())
+                beat(run.progress if run is not None else EngineProgress())
                 await watch.wait(1)
 
     async def cancel(self, build_id: UUID) -> bool:
@@ -127,7 +128,7 @@ class Builder:
         except NoFreeSlot:
             return None
         if is_new:
-            run = ExecutionRun(execution, build, self._parts)
+            run = ExecutionRun(execution, build, self._means)
             token = execution.token or 0
             self._runs[token] = run
             run.start(lambda: self._forget(token))

@@ -6,10 +6,10 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.beats import beating
-from activities.builder.host import Builder
+from activities.builder.host import BuilderHost
 from activities.builder.identity import light_queue
 from activities.image.public_name import refuse_foreign
-from activities.ports import BuildProgress, ContainerEngine, EngineImage
+from activities.ports.engine import ContainerEngine, EngineImage, EngineProgress
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
 from models.repositories.build import BuildRepository
@@ -25,7 +25,7 @@ from models.tables.execution import BuildExecution
 
 
 class ImageActivities:
-    def __init__(self, database: Database, hints: Hints, engine: ContainerEngine, builder: Builder) -> None:
+    def __init__(self, database: Database, hints: Hints, engine: ContainerEngine, builder: BuilderHost) -> None:
         self._database = database
         self._hints = hints
         self._engine = engine
@@ -132,7 +132,7 @@ def _run_id() -> str:
     return activity.info().workflow_run_id or ""  # without a workflow nobody speaks for a build
 
 
-def _beat(progress: BuildProgress) -> None:
+def _beat(progress: EngineProgress) -> None:
     activity.heartbeat({"step": progress.step, "steps": progress.steps})
 
 

@@ -1,6 +1,6 @@
 """The rule that Slipway never takes a name on an engine that somebody else's image bears."""
 
-from activities.ports import ContainerEngine
+from activities.ports.engine import ContainerEngine
 from models.rules.errors.engine import ForeignImage
 
 INSTANCE_LABEL = "slipway.instance"

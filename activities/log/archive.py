@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import zstandard
 
-from activities.ports import ObjectStore
+from activities.ports.object_store import ObjectStore
 from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.repositories.execution import ExecutionRepository

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from activities.ports import BuildProgress, EngineBuild
+from activities.ports.engine import EngineBuild, EngineProgress
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
 from models.repositories.execution import ExecutionRepository
@@ -33,7 +33,7 @@ class _Shipment:
     source: EngineBuild
     shipped: int = 0
     is_in_doubt: bool = False  # a commit failed, and may have been made all the same
-    shown: BuildProgress = field(default_factory=BuildProgress)
+    shown: EngineProgress = field(default_factory=EngineProgress)
     shown_at: float = 0.0
     failed_reads: int = 0  # in a row
     loss: str | None = None  # why its rest cannot be shipped
@@ -131,7 +131,7 @@ class LogShipper(Background):
                 shipment.is_in_doubt = True
             read = [await self._read_new(shipment) for shipment in due]
             progress = [shipment.source.progress for shipment in due]
-            showing: list[tuple[_Shipment, BuildProgress]] = []
+            showing: list[tuple[_Shipment, EngineProgress]] = []
             async with self._database.transaction() as session:
                 logs, executions = LogRepository(session), ExecutionRepository(session)
                 for shipment, data, shown in zip(due, read, progress, strict=True):

@@ -8,7 +8,7 @@ import logging
 from datetime import timedelta
 from uuid import UUID
 
-from activities.ports import BuildRuns, RunAddress
+from activities.ports.runs import BuildRuns, RunAddress
 from models.postgres.database import Database
 from models.repositories.build import fairness_key
 from models.repositories.delivery import DeliverableBuild, DeliveryRepository, DirtyKey

@@ -7,7 +7,7 @@ ran out of time, gets a successor, which goes on from the row. Acts after two si
 import logging
 from datetime import UTC, datetime, timedelta
 
-from activities.ports import ClosedRun, RunHistory
+from activities.ports.runs import ClosedRun, RunHistory
 from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints, build_topic
 from models.repositories.build import BuildRepository

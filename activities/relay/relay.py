@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from activities.ports import BuildRuns
+from activities.ports.runs import BuildRuns
 from activities.relay.delivery import deliver_dirty
 from activities.relay.ended_runs import EndedRuns
 from models.postgres.database import Database

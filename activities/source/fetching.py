@@ -11,7 +11,9 @@ from temporalio import activity
 
 from activities.beats import beating
 from activities.image.public_name import refuse_foreign
-from activities.ports import ContainerEngine, ObjectStore, SourceHost
+from activities.ports.engine import ContainerEngine
+from activities.ports.object_store import ObjectStore
+from activities.ports.source_host import SourceHost
 from activities.source.archive import inspect_archive, measure
 from activities.source.tree import ArchiveLimits
 from activities.stoppable import run_stoppable

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from packaging.version import InvalidVersion, Version
 
-from activities.ports import RepositoryTag, SourceHost
+from activities.ports.source_host import RepositoryTag, SourceHost
 from api.images.tag_schemas import TagAnswer, TagCommit, TagsAnswer
 from models.postgres.database import Database
 from models.repositories.github_commit import GithubCommitRepository

@@ -19,7 +19,7 @@ from api.images.github_tags import MOST_TAGS
 from api.images.reading import SETTLED, read_image
 from api.images.schemas import ImageAnswer, ImageRequest, images_json
 from api.images.tag_schemas import TagsAnswer
-from api.parts import Asker, Parts
+from api.parts import Asker, UsableApi
 from models.postgres.database import Session
 from models.repositories.idempotency import KeptAnswer
 from models.repositories.image import ImageRepository, PageKey
@@ -106,7 +106,7 @@ StatusFilter = Annotated[
         ),
     },
 )
-async def order_image(request: Request, ordered: ImageRequest, api: Parts, who: Asker, wait: Wait = 0) -> Response:
+async def order_image(request: Request, ordered: ImageRequest, api: UsableApi, who: Asker, wait: Wait = 0) -> Response:
     """Start a build. (name, tag) is unique: 409 names the existing image while it is pending, building or in success.
 
     When that failed, or with `force_rebuild` on a success, the row is reused with a new build. `Idempotency-Key` makes
@@ -133,7 +133,7 @@ async def order_image(request: Request, ordered: ImageRequest, api: Parts, who: 
     return given.response(Location=f"{PREFIX}/{image.id}")
 
 
-async def _waited(ordinary: KeptAnswer, image: ImageAnswer, request: Request, api: Parts, wait: int) -> KeptAnswer:
+async def _waited(ordinary: KeptAnswer, image: ImageAnswer, request: Request, api: UsableApi, wait: int) -> KeptAnswer:
     """Return the row as it is after the wait: 200 once the build has settled, else 201.
 
     When it cannot be read any more, the ordinary answer: what was done is done.
@@ -155,7 +155,7 @@ async def _waited(ordinary: KeptAnswer, image: ImageAnswer, request: Request, ap
     responses={**UNCHANGED, **_ALWAYS},
 )
 async def list_images(
-    api: Parts, status_filter: StatusFilter = None, limit: Limit = 100, cursor: str | None = None
+    api: UsableApi, status_filter: StatusFilter = None, limit: Limit = 100, cursor: str | None = None
 ) -> Response:
     """`build_log` is the last line while building, the tail when failed, else null. Link leads to the next page."""
     after = place_of(cursor) if cursor else None
@@ -187,7 +187,7 @@ async def list_images(
     },
 )
 async def list_github_tags(
-    api: Parts,
+    api: UsableApi,
     repo: Annotated[str, Query(max_length=200, description="`owner/name`", examples=["demo/hello"])],
     limit: Annotated[int, IntegerFrom(1), Query(description="more than 1000 is cut to 1000")] = 100,
 ) -> Response:
@@ -206,7 +206,7 @@ async def list_github_tags(
 async def show_image(
     request: Request,
     image_id: ImageId,
-    api: Parts,
+    api: UsableApi,
     wait: Wait = 0,
     log_lines: Annotated[LogLines | None, Query(description="only so many last lines")] = None,
 ) -> Response:
@@ -224,7 +224,7 @@ async def show_image(
     summary="Remove an image's record",
     responses={**_ALWAYS, **answers(ImageNotFound, ImageInUse, CrossOriginWrite)},
 )
-async def delete_image(image_id: ImageId, api: Parts, who: Asker) -> Response:
+async def delete_image(image_id: ImageId, api: UsableApi, who: Asker) -> Response:
     """Never the Docker image itself. A failed build of it that waits to be resumed is closed."""
     async with api.given.requests.transaction() as session:
         images = ImageRepository(session)

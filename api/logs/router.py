@@ -18,7 +18,7 @@ from api.border.problems import answers
 from api.border.routing import readable
 from api.images.router import LARGEST_ID, PREFIX, ImageId
 from api.logs.streams import AttemptBegan, Ended, LogEvent, LogPlace, Wrote
-from api.parts import Parts
+from api.parts import UsableApi
 from models.repositories.log import LogRepository, StoredLog
 from models.rules.build_lifecycle import IMAGE_STATUS, BuildStatus
 from models.rules.errors.database import DatabaseUnreachable, PoolExhausted
@@ -58,7 +58,7 @@ router = APIRouter(prefix=PREFIX, tags=["Images"])
 async def read_log(
     request: Request,
     image_id: ImageId,
-    api: Parts,
+    api: UsableApi,
     attempt: Annotated[Attempt | None, Query(description="the newest by default")] = None,
     download: Annotated[bool | None, Query(description="as a file")] = None,
 ) -> Response:
@@ -86,7 +86,7 @@ async def read_log(
 )
 async def stream_log(
     image_id: ImageId,
-    api: Parts,
+    api: UsableApi,
     last_event_id: Annotated[str | None, Query(description="where a header cannot be sent")] = None,
     last_event_id_header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
 ) -> EventSourceResponse:
@@ -106,7 +106,7 @@ def _tag(log: StoredLog, size_bytes: int) -> str:
     return f'"{log.build_id.hex}-{log.attempt}-{size_bytes}"'
 
 
-async def _stored(api: Parts, image_id: int, attempt: int | None) -> StoredLog:
+async def _stored(api: UsableApi, image_id: int, attempt: int | None) -> StoredLog:
     async with api.given.streams.transaction() as session:
         logs = LogRepository(session)
         found = await logs.of_image(image_id, attempt)
@@ -117,7 +117,7 @@ async def _stored(api: Parts, image_id: int, attempt: int | None) -> StoredLog:
     raise ImageNotFound(f"There is no image {image_id}.")
 
 
-async def _pages(api: Parts, log: StoredLog, size: int) -> AsyncIterator[bytes]:
+async def _pages(api: UsableApi, log: StoredLog, size: int) -> AsyncIterator[bytes]:
     async with aclosing(api.logs.pages(log, 0, size)) as pages:
         async for page in pages:
             yield page
@@ -133,7 +133,7 @@ def _place(last_event_id: str | None) -> LogPlace | None:
 
 
 async def _events(
-    api: Parts, log: StoredLog, place: LogPlace, *, begins_anew: bool
+    api: UsableApi, log: StoredLog, place: LogPlace, *, begins_anew: bool
 ) -> AsyncGenerator[ServerSentEvent, None]:
     if begins_anew:
         yield _event(AttemptBegan(log.attempt))

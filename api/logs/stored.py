@@ -7,7 +7,7 @@ from pathlib import Path
 
 import zstandard
 
-from activities.ports import ObjectStore
+from activities.ports.object_store import ObjectStore
 from api.logs.text import as_text
 from models.postgres.database import Database, Session
 from models.repositories.log import LogRepository, StoredLog

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.rules.build_payloads import ArtifactReport, FailureReport
-from models.rules.identifiers import new_build_id
+from models.rules.identifiers import new_id
 from models.tables.build import BuildArtifact, BuildFailure, BuildState, BuildVariable
 
 
@@ -29,7 +29,7 @@ class BuildTrailRepository:
         if last is not None and last.status == "in_progress":
             return
         values = {
-            "id": new_build_id(),
+            "id": new_id(),
             "build_id": build_id,
             "state_code": code,
             "attempt": last.attempt + 1 if last is not None else 1,
@@ -65,7 +65,7 @@ class BuildTrailRepository:
         await self.complete_through(build_id, code - 1, now)
         await self.fail_open_states(build_id, now, failure.message)
         values = {
-            "id": new_build_id(),
+            "id": new_id(),
             "build_id": build_id,
             "state_code": code,
             "error_message": failure.message,
@@ -103,7 +103,7 @@ class BuildTrailRepository:
             }
             table = BuildArtifact.__table__  # type: ignore[attr-defined]
             stored = postgresql.insert(table).values(
-                id=new_build_id(),
+                id=new_id(),
                 build_id=build_id,
                 artifact_name=artifact.name,
                 is_resumable=True,
@@ -127,7 +127,7 @@ class BuildTrailRepository:
             stored.on_conflict_do_update(constraint="build_variables_key", set_=changes, where=is_other),
             [
                 {
-                    "id": new_build_id(),
+                    "id": new_id(),
                     "build_id": build_id,
                     "variable_key": key,
                     "variable_value": value,

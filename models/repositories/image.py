@@ -15,7 +15,7 @@ from models.repositories.event import EventRepository
 from models.repositories.project import ProjectRepository
 from models.rules.build_lifecycle import BuildStatus, ImageStatus
 from models.rules.errors.request import ImageExists, ImageInUse, ImageNotFound, QueueFull
-from models.rules.identifiers import image_build_name, image_workflow_id, new_build_id
+from models.rules.identifiers import image_build_name, image_workflow_id, new_id
 from models.rules.image_order import ImageOrder
 from models.tables.build import Build, BuildProgress, BuildState
 from models.tables.execution import BuildExecution
@@ -63,7 +63,7 @@ class ImageRepository:
         QueueFull; RequestInvalid for an unknown or inactive project.
         """
         project_id = None if order.project is None else await self._projects.active_id(order.project)
-        build_id = new_build_id()
+        build_id = new_id()
         image_id = await self._new_row(order, build_id)
         if image_id is None:
             image_id = await self._reuse_row(order, build_id, actor)
@@ -76,9 +76,7 @@ class ImageRepository:
             )
         )
         await self._session.execute(
-            insert(BuildState).values(
-                id=new_build_id(), build_id=build_id, state_code=0, attempt=1, status="in_progress"
-            )
+            insert(BuildState).values(id=new_id(), build_id=build_id, state_code=0, attempt=1, status="in_progress")
         )
         await self._events.add_build_event(
             "build.created",

@@ -10,7 +10,7 @@ _HASH_DIGITS = 8
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._:-]")
 
 
-def new_build_id() -> UUID:
+def new_id() -> UUID:
     """Return a UUIDv7: ordered by time, so that new rows lie together in every index."""
     return uuid_utils.compat.uuid7()
 

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index,
 from sqlmodel import Field, SQLModel
 
 from models.rules.build_lifecycle import BuildStatus
-from models.rules.identifiers import new_build_id
+from models.rules.identifiers import new_id
 from models.tables.columns import created_at_column, json_column, text_column, time_column
 
 _IS_OPEN = "status IN ('pending', 'running')"
@@ -47,7 +47,7 @@ class Build(SQLModel, table=True):
         Index("builds_of_image", "image_id"),
     )
 
-    id: UUID = Field(default_factory=new_build_id, primary_key=True)
+    id: UUID = Field(default_factory=new_id, primary_key=True)
     name: str = text_column(unique=True)
     kind: str = text_column(default="image")
     third_party_id: str | None = text_column(default=None)
@@ -117,7 +117,7 @@ class BuildState(SQLModel, table=True):
         UniqueConstraint("build_id", "state_code", "attempt", name="build_states_attempt"),
     )
 
-    id: UUID = Field(default_factory=new_build_id, primary_key=True)
+    id: UUID = Field(default_factory=new_id, primary_key=True)
     build_id: UUID = Field(foreign_key="builds.id", ondelete="CASCADE")
     state_code: int
     attempt: int = Field(default=1)
@@ -132,7 +132,7 @@ class BuildFailure(SQLModel, table=True):
     __tablename__ = "build_failures"
     __table_args__ = (Index("build_failures_newest", "build_id", "created_at"),)
 
-    id: UUID = Field(default_factory=new_build_id, primary_key=True)
+    id: UUID = Field(default_factory=new_id, primary_key=True)
     build_id: UUID = Field(foreign_key="builds.id", ondelete="CASCADE")
     state_code: int
     error_message: str = text_column()
@@ -158,7 +158,7 @@ class BuildArtifact(SQLModel, table=True):
         ),
     )
 
-    id: UUID = Field(default_factory=new_build_id, primary_key=True)
+    id: UUID = Field(default_factory=new_id, primary_key=True)
     build_id: UUID = Field(foreign_key="builds.id", ondelete="CASCADE")
     state_code: int
     artifact_name: str = text_column()
@@ -187,7 +187,7 @@ class BuildVariable(SQLModel, table=True):
         CheckConstraint("variable_type IN ('string', 'json', 'encrypted')", name="build_variables_type"),
     )
 
-    id: UUID = Field(default_factory=new_build_id, primary_key=True)
+    id: UUID = Field(default_factory=new_id, primary_key=True)
     build_id: UUID = Field(foreign_key="builds.id", ondelete="CASCADE")
     variable_key: str = text_column()
     variable_value: str = text_column()

@@ -7,14 +7,14 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Column, Identity, Index, Integer, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from models.rules.identifiers import new_build_id
+from models.rules.identifiers import new_id
 from models.tables.columns import created_at_column, json_column, text_column, time_column
 
 
 class Project(SQLModel, table=True):
     __tablename__ = "projects"
 
-    id: UUID = Field(default_factory=new_build_id, primary_key=True)
+    id: UUID = Field(default_factory=new_id, primary_key=True)
     name: str = text_column(unique=True)
     slug: str = text_column(unique=True)
     description: str | None = text_column(default=None)
@@ -74,7 +74,7 @@ class ResumableState(SQLModel, table=True):
         ),
     )
 
-    id: UUID = Field(default_factory=new_build_id, primary_key=True)
+    id: UUID = Field(default_factory=new_id, primary_key=True)
     project_id: UUID = Field(foreign_key="projects.id", ondelete="CASCADE")
     state_code: int
     is_resumable: bool = Field(default=True)
@@ -106,7 +106,7 @@ class ResumeRequest(SQLModel, table=True):
         Index("resume_requests_newest", "build_id", "created_at"),
     )
 
-    id: UUID = Field(default_factory=new_build_id, primary_key=True)
+    id: UUID = Field(default_factory=new_id, primary_key=True)
     build_id: UUID = Field(foreign_key="builds.id", ondelete="CASCADE")
     resume_from_state: int
     resume_to_state: int | None = Field(default=None)
@@ -132,7 +132,7 @@ class BuildJob(SQLModel, table=True):
         Index("build_jobs_newest", "build_id", "created_at"),
     )
 
-    id: UUID = Field(default_factory=new_build_id, primary_key=True)
+    id: UUID = Field(default_factory=new_id, primary_key=True)
     build_id: UUID = Field(foreign_key="builds.id", ondelete="CASCADE")
     platform: str = text_column()
     pipeline_name: str | None = text_column(default=None)

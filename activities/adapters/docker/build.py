@@ -15,7 +15,7 @@ from activities.adapters.docker.connection import AnsweredEarly, BuildExchange
 from activities.adapters.docker.spool import Spool
 from activities.adapters.docker.verdict import build_failure
 from activities.image.context import write_context
-from activities.ports import BuildProgress, EngineBuildRequest, EngineOutcome
+from activities.ports.engine import EngineBuildRequest, EngineOutcome, EngineProgress
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import BuildCancelled, EngineRefused, EngineUnreachable
 
@@ -85,7 +85,7 @@ class RunningBuild:
         return self._log_size
 
     @property
-    def progress(self) -> BuildProgress:
+    def progress(self) -> EngineProgress:
         return self._answer.log.progress
 
     @property

@@ -17,7 +17,7 @@ from requests.exceptions import RequestException
 from activities.adapters.docker.answer import EngineAnswer
 from activities.adapters.docker.build import EngineActs, RunningBuild
 from activities.adapters.docker.connection import BuildExchange, ask
-from activities.ports import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo
+from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo
 from models.rules.errors.engine import EngineRefused, EngineUnreachable, ImageGone
 
 _ANSWER_SECONDS = 10

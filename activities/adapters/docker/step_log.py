@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from activities.adapters.docker.trace import TraceLog, TraceStatus, TraceVertex
-from activities.ports import BuildProgress
+from activities.ports.engine import EngineProgress
 from models.rules.redaction import Redactor
 
 _STEP_NAME = re.compile(r"\[(?:(?P<stage>[^\]]*\S) )? *(?P<place>\d+)/\d+\] (?P<what>.+)", re.DOTALL)
@@ -78,8 +78,8 @@ class StepLog:
         self._lost: str | None = None
 
     @property
-    def progress(self) -> BuildProgress:
-        return BuildProgress(step=self._begun, steps=self._steps, last_line=_last_line(self._tail))
+    def progress(self) -> EngineProgress:
+        return EngineProgress(step=self._begun, steps=self._steps, last_line=_last_line(self._tail))
 
     @property
     def log_loss(self) -> str | None:

@@ -17,7 +17,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from activities.adapters.github import answers
-from activities.ports import CommitDetails, RepositoryTag
+from activities.ports.source_host import CommitDetails, RepositoryTag
 from models.rules.errors.domain import DomainError
 from models.rules.errors.request import RequestInvalid
 from models.rules.errors.source import RepositoryNotFound, SourceBroken, SourceHostUnreachable, TagNotFound

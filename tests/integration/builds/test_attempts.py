@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from activities.ports import BuildProgress
+from activities.ports.engine import EngineProgress
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.build_lifecycle import BuildStatus, StateCode
@@ -163,7 +163,7 @@ async def test_a_success_shows_all_its_steps_done(hosts: Hosts, builds: StoredBu
     async with hosts.running("host-1") as host:
         building = await host.watch(build)
         work = await host.engine.next_build()
-        work.progress = BuildProgress(step=2, steps=4, last_line="Step 2/4 : RUN make")
+        work.progress = EngineProgress(step=2, steps=4, last_line="Step 2/4 : RUN make")
         work.succeed()
         await building
     [shown] = await builds.fetch("SELECT step, steps, last_line FROM build_progress")

@@ -10,7 +10,7 @@ import pytest_asyncio
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.adapters.temporal import connect
-from activities.ports import RunAddress
+from activities.ports.runs import RunAddress
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.build_payloads import Checkpoint
 from models.rules.errors.engine import DockerBuildFailed

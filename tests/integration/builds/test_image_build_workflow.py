@@ -19,7 +19,7 @@ from activities.adapters.temporal import IMAGE_BUILD
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.errors.engine import BuildCancelled, DockerBuildFailed
 from models.rules.errors.orchestrator import OrchestratorUnreachable
-from models.rules.identifiers import new_build_id
+from models.rules.identifiers import new_id
 from standalone.servers.postgres import EmbeddedPostgres
 from standalone.servers.temporal import TemporalDevServer
 from tests.support.builds.build_trials import Trial, Trials, events_of, stored_trials, temporal_server
@@ -387,7 +387,7 @@ async def test_a_build_that_nobody_knows_ends_its_run(trials: Trials) -> None:
 
 
 async def test_a_cancel_of_a_build_without_a_run_says_so(trials: Trials) -> None:
-    nobody = address(new_build_id(), "demo/nobody")
+    nobody = address(new_id(), "demo/nobody")
     assert not await trials.runs.cancel(nobody)
 
 

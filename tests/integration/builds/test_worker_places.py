@@ -11,7 +11,7 @@ from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.build_lifecycle import BuildStatus, StateCode
-from roles.composition import WorkerParts
+from roles.composition import WorkerWorld
 from roles.workflows import workflow_workers
 from settings import Settings
 from tests.support.builds.build_trials import temporal_server
@@ -32,7 +32,7 @@ async def test_the_next_build_finds_a_place_to_fetch_in_however_many_wait(
         client = await connect(lazy=False, address=server.address)
         source_host = FakeSourceHost(tmp_path)
         source_host.let_come(3)
-        parts = WorkerParts(
+        parts = WorkerWorld(
             settings=Settings(_env_file=None, data_dir=tmp_path, drain_timeout=timedelta(seconds=1)),
             database=database,
             hints=await stack.enter_async_context(Hints(database_url)),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from activities.ports import ClosedRun, RunAddress
+from activities.ports.runs import ClosedRun, RunAddress
 from activities.relay.delivery import deliver_build, deliver_dirty
 from activities.relay.ended_runs import EndedRuns
 from activities.relay.relay import Relay
@@ -272,7 +272,7 @@ async def is_told(runs: FakeRuns, build: Ordered) -> bool:
 
 
 class NoHistory:
-    """Implements activities.ports.RunHistory: no run ever closed before its time."""
+    """Implements activities.ports.runs.RunHistory: no run ever closed before its time."""
 
     async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
         assert since.tzinfo is not None
@@ -280,7 +280,7 @@ class NoHistory:
 
 
 class OneEndedRun:
-    """Implements activities.ports.RunHistory: one run was terminated in mid-build."""
+    """Implements activities.ports.runs.RunHistory: one run was terminated in mid-build."""
 
     def __init__(self, build: Ordered) -> None:
         self._run = ClosedRun(build.build_id, "run-1", is_terminated=True)

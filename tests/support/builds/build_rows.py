@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from activities.ports import RunAddress
+from activities.ports.runs import RunAddress
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.build_payloads import Checkpoint
 

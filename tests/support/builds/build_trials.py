@@ -17,7 +17,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.adapters.temporal import TemporalRuns, connect
 from activities.error_border import ErrorBorder
-from activities.ports import RunAddress
+from activities.ports.runs import RunAddress
 from models.rules.build_lifecycle import BuildStatus, Wish
 from standalone.free_ports import free_port
 from standalone.servers.temporal import TemporalDevServer
@@ -33,7 +33,7 @@ _BEATS = timedelta(seconds=1)
 
 
 class RunsWithLimits:
-    """Implements activities.ports.BuildRuns: the real one, but some images' builds stay open for a shorter time."""
+    """Implements BuildRuns: the real one, but some images' builds stay open for a shorter time."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

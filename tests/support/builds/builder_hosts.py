@@ -11,7 +11,7 @@ from pathlib import Path
 from temporalio.testing import ActivityEnvironment
 
 from activities.adapters.object_store.local import LocalStore
-from activities.builder.host import Builder
+from activities.builder.host import BuilderHost
 from activities.builder.identity import BuilderIdentity
 from activities.image.building import ImageActivities
 from activities.source.tree import ArchiveLimits
@@ -29,7 +29,7 @@ KEY = "source/demo/hello/kept.tar.gz"
 
 @dataclass(frozen=True)
 class Host:
-    builder: Builder
+    builder: BuilderHost
     engine: MemoryEngine
     images: ImageActivities
 
@@ -59,7 +59,7 @@ class Hosts:
         identity = BuilderIdentity(name, slots, "an-instance", timedelta(hours=1))
         engine = MemoryEngine()
         with WorkArea(self._folder / name) as area:
-            builder = Builder(
+            builder = BuilderHost(
                 identity,
                 database=self._database,
                 hints=self._hints,

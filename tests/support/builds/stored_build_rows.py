@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from activities.adapters.temporal import TemporalRuns
 from activities.build_records import BuildRecordActivities
-from activities.ports import BuildRuns, RunAddress
+from activities.ports.runs import BuildRuns, RunAddress
 from activities.relay.ended_runs import EndedRuns
 from activities.relay.relay import Relay
 from models.postgres.database import Database

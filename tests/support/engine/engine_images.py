@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from activities.adapters.docker.engine import DockerEngine
-from activities.ports import EngineBuild, EngineBuildRequest, EngineImage, EngineOutcome
+from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineOutcome
 from models.rules.errors.domain import DomainError
 from standalone.engine.base_image import ensure_base_image
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.ports import BuildRuns, RunAddress
+from activities.ports.runs import BuildRuns, RunAddress
 from models.rules.build_lifecycle import (
     FINISHED,
     OPEN,
@@ -25,7 +25,7 @@ from models.rules.build_lifecycle import (
 from models.rules.build_payloads import Checkpoint, Claim, Claimed, RowView, StateReport, WishReport
 from models.rules.errors.database import DatabaseUnreachable
 from models.rules.errors.request import BuildStateConflict
-from models.rules.identifiers import image_workflow_id, new_build_id
+from models.rules.identifiers import image_workflow_id, new_id
 from tests.support.builds.build_rows import RowNow
 
 _STAYS_OPEN = timedelta(days=14)
@@ -72,7 +72,7 @@ class FakeBuildRows:
         return [self.claim_build, self.report_state, self.record_wish]
 
     async def order(self, name: str) -> RunAddress:
-        run = address(new_build_id(), name)
+        run = address(new_id(), name)
         self._rows[run.build_id] = _Row(run)
         await self._deliver(run.build_id)
         return run

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from activities.ports import BuildProgress, EngineBuildRequest, EngineImage, EngineInfo, EngineOutcome
+from activities.ports.engine import EngineBuildRequest, EngineImage, EngineInfo, EngineOutcome, EngineProgress
 from models.rules.errors.engine import BuildCancelled, ImageGone
 from tests.support.eventually import eventually
 
@@ -12,12 +12,12 @@ IMAGE_ID = "sha256:" + "ef" * 32
 
 
 class MemoryBuild:
-    """Implements activities.ports.EngineBuild."""
+    """Implements activities.ports.engine.EngineBuild."""
 
     def __init__(self, log_path: Path) -> None:
         self.log_path = log_path
         self.log_size = 0
-        self.progress = BuildProgress()
+        self.progress = EngineProgress()
         self.log_loss: str | None = None
         self.is_cancelled = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -44,7 +44,7 @@ class MemoryBuild:
 
 
 class MemoryEngine:
-    """Implements activities.ports.ContainerEngine."""
+    """Implements activities.ports.engine.ContainerEngine."""
 
     def __init__(self) -> None:
         self.builds: list[MemoryBuild] = []

@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 
-from activities.ports import RunAddress
+from activities.ports.runs import RunAddress
 from models.rules.errors.orchestrator import OrchestratorUnreachable
 
 
 class FakeRuns:
-    """Implements activities.ports.BuildRuns: remembers what it was told, in order; runs close only by a cancel."""
+    """Implements activities.ports.runs.BuildRuns: remembers what it was told, in order; runs close only by a cancel."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []  # "poke" or "cancel", workflow id

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from activities.ports import CommitDetails, RepositoryTag
+from activities.ports.source_host import CommitDetails, RepositoryTag
 from models.rules.errors.source import RepositoryNotFound
 from tests.support.engine.hostile_archives import write_tree
 
 
 class FakeSourceHost:
-    """Implements activities.ports.SourceHost, as far as tarballs go; each waits until a test lets it come."""
+    """Implements SourceHost, as far as tarballs go; each waits until a test lets it come."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / "served.tar.gz"

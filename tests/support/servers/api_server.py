@@ -13,10 +13,10 @@ import uvicorn
 
 from activities.adapters.github.rest import GitHub
 from activities.adapters.object_store.local import LocalStore
-from activities.ports import RunAddress
+from activities.ports.runs import RunAddress
 from api.app import create_app
 from api.listener import listen
-from api.parts import Api, ApiParts
+from api.parts import Api, ApiWorld
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.errors.orchestrator import OrchestratorUnreachable
@@ -96,7 +96,7 @@ def order_of(image_name: str = "hello", **changes: Any) -> dict[str, Any]:
 async def running_api(
     database_url: str, folder: Path, *, github_url: str = NOWHERE, runs: FakeRuns | None = None, **given: Any
 ) -> AsyncIterator[RunningApi]:
-    """Serve until the block ends; `given` are further fields of ApiParts. Several at once may share a database."""
+    """Serve until the block ends; `given` are further fields of ApiWorld. Several at once may share a database."""
     runs = runs or FakeRuns()
     async with AsyncExitStack() as stack:
         databases = [Database(database_url, pool_size=size, pool_wait=timedelta(seconds=5)) for size in (10, 6, 4)]
@@ -105,7 +105,7 @@ async def running_api(
         source_host = GitHub(github_url, None, timedelta(seconds=10))
         stack.push_async_callback(source_host.aclose)
         app = create_app(
-            ApiParts(
+            ApiWorld(
                 requests=databases[0],
                 streams=databases[1],
                 deliveries=databases[2],

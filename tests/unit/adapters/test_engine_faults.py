@@ -8,7 +8,7 @@ import pytest
 
 from activities.adapters.docker.engine import DockerEngine
 from activities.adapters.docker.trace import TraceLog, TraceVertex
-from activities.ports import EngineBuild, EngineBuildRequest
+from activities.ports.engine import EngineBuild, EngineBuildRequest
 from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, EngineRefused, EngineUnreachable
 from tests.support.engine.engine_traces import trace_line
 from tests.support.fakes.engine import EMPTY_TRACE, IMAGE_ID, IMAGE_LINE, Answer, FakeEngine, fake_engine

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from activities.adapters.object_store.local import LocalStore
-from activities.ports import ObjectStore
+from activities.ports.object_store import ObjectStore
 
 KEY = "source/octo/.github/0123abc.tar.gz"
 

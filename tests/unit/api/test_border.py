@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from activities.ports import RepositoryTag
+from activities.ports.source_host import RepositoryTag
 from api.border.conditional import is_matched
 from api.border.cursors import cursor_of, place_of
 from api.border.problems import install_problem_handlers

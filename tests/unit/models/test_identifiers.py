@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.repositories.build import fairness_key
-from models.rules.identifiers import LONGEST_BUILD_NAME, image_build_name, image_workflow_id, new_build_id
+from models.rules.identifiers import LONGEST_BUILD_NAME, image_build_name, image_workflow_id, new_id
 
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 TEXTS = st.text(max_size=400)
 
 
 def test_newer_builds_have_greater_ids() -> None:
-    ids = [new_build_id() for _ in range(1000)]
+    ids = [new_id() for _ in range(1000)]
     assert ids == sorted(ids)
     assert len(set(ids)) == len(ids)
     assert {build_id.version for build_id in ids} == {7}
@@ -34,7 +34,7 @@ def test_a_build_of_a_third_party_is_named_after_their_ids() -> None:
 def test_every_build_has_a_plain_name_that_ends_in_its_own_digits(
     image: str, tag: str, third_party_id: str | None, parser_id: str | None
 ) -> None:
-    build_id = new_build_id()
+    build_id = new_id()
     name = image_build_name(build_id, image=image, tag=tag, third_party_id=third_party_id, parser_id=parser_id)
     assert NAME.fullmatch(name)
     assert len(name) <= LONGEST_BUILD_NAME
@@ -47,7 +47,7 @@ def test_people_find_a_build_in_temporal_by_image_tag_and_generation() -> None:
 
 
 def test_builds_are_shared_fairly_by_third_party_then_project_then_repository() -> None:
-    project = new_build_id()
+    project = new_id()
     assert fairness_key("acme", project, "demo/hello") == "acme"
     assert fairness_key(None, project, "demo/hello") == str(project)
     assert fairness_key(None, None, "demo/hello") == "demo/hello"

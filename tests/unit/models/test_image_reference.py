@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.rules.errors.request import RequestInvalid
-from models.rules.identifiers import new_build_id
+from models.rules.identifiers import new_id
 from models.rules.image_reference import attempt_reference, check_tag, normalise_name
 
 DIGEST = "sha256:" + "0" * 64
@@ -123,7 +123,7 @@ def test_a_tag_of_another_grammar_is_refused(tag: str) -> None:
 
 
 def test_an_attempts_own_name_is_one_that_nobody_can_ask_for() -> None:
-    name, _, tag = attempt_reference(new_build_id(), 7).partition(":")
+    name, _, tag = attempt_reference(new_id(), 7).partition(":")
     assert re.fullmatch(r"[0-9]+", check_tag(tag))
     with pytest.raises(RequestInvalid):
         normalise_name(name)

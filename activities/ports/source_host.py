@@ -1,0 +1,54 @@
+"""GitHub, as the activities and the API need it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class RepositoryTag:
+    """A tag as GitHub lists it; CommitDetails tells more of its commit."""
+
+    name: str
+    commit_sha: str
+    commit_url: str
+    zipball_url: str
+    tarball_url: str
+
+
+@dataclass(frozen=True)
+class CommitDetails:
+    """What GitHub says of one commit. `date` is the committer's, `author` a name, `message` the whole text."""
+
+    sha: str
+    date: datetime
+    author: str
+    message: str
+
+
+class SourceHost(Protocol):
+    """GitHub, or what speaks its REST API."""
+
+    async def resolve_tag(self, repo: str, tag: str) -> str:
+        """Return the full commit sha (40 hex) that the tag names, annotated tags peeled. A pure read.
+
+        Raises RepositoryNotFound, TagNotFound, SourceHostUnreachable, SourceHostRateLimited, SourceHostDenied.
+        """
+        ...
+
+    def tarball(self, repo: str, commit: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open the gzipped tarball of a commit as a stream of chunks; redirects are followed, the token stays home.
+
+        Raises, also in mid-stream, what resolve_tag raises, and SourceBroken when the stream ends before its length.
+        """
+        ...
+
+    async def tags(self, repo: str, limit: int) -> list[RepositoryTag]:
+        """Return at most `limit` tags in GitHub's order, following its pages. Raises as resolve_tag."""
+        ...
+
+    async def commit(self, repo: str, sha: str) -> CommitDetails:
+        """Return one commit's details. Raises as resolve_tag."""
+        ...
