@@ -9,15 +9,16 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from sandbox import control, rest
-from sandbox.answers import Refusal, not_found
 from sandbox.border import GitHubBorder, RequestLog
-from sandbox.fault_injection import FaultInjection
-from sandbox.faults import FaultBoard
+from sandbox.faults import control
+from sandbox.faults.faults import FaultBoard
+from sandbox.faults.injection import FaultInjection
 from sandbox.git import GitFailed
-from sandbox.rate_limits import RateLimits
+from sandbox.github import rest
+from sandbox.github.answers import Refusal, not_found
+from sandbox.github.rate_limits import RateLimits
+from sandbox.github.tarballs import Tarballs
 from sandbox.repositories import Repositories
-from sandbox.tarballs import Tarballs
 
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  # opens nothing but the sandbox
 

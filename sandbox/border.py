@@ -11,9 +11,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.answers import Refusal
-from sandbox.faults import route_of
-from sandbox.rate_limits import RateLimits, Window
+from sandbox.faults.faults import route_of
+from sandbox.github.answers import Refusal
+from sandbox.github.rate_limits import RateLimits, Window
 
 _REQUESTS_KEPT = 1000
 

@@ -1,21 +1,20 @@
 """Images: ordering one, which starts a build, and reading them."""
 
-import re
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import AfterValidator, BeforeValidator
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.border.conditional import UNCHANGED
 from api.border.cursors import cursor_of, place_of
-from api.border.demand import IntegerFrom, unmet
+from api.border.demand import IntegerFrom
 from api.border.idempotency import HEADER_PARAMETER, JSON, KeepingRoute, answer_once
 from api.border.problems import answers
 from api.border.routing import readable
 from api.images.github_tags import MOST_TAGS
+from api.images.parameters import PREFIX, ImageId, Limit, LogLines, StatusFilter, Wait
 from api.images.reading import SETTLED, read_image
 from api.images.schemas import ImageAnswer, ImageRequest, images_json
 from api.images.tag_schemas import TagsAnswer
@@ -23,7 +22,6 @@ from api.parts import Asker, UsableApi
 from models.postgres.database import Session
 from models.repositories.idempotency import KeptAnswer
 from models.repositories.image import ImageRepository, PageKey
-from models.rules.build_lifecycle import ImageStatus
 from models.rules.errors.database import DatabaseUnreachable, PoolExhausted
 from models.rules.errors.domain import DomainError
 from models.rules.errors.request import (
@@ -43,47 +41,9 @@ from models.rules.errors.source import (
     SourceHostUnreachable,
 )
 
-PREFIX = "/api/v1/images"
-LARGEST_ID = 2**31 - 1
-LONGEST_WAIT_SECONDS = 300
-_PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,99}")  # one spelling for each: Python also takes 1_0, +1, 01 and " 1"
 _ALWAYS = answers(RequestInvalid, DatabaseUnreachable, PoolExhausted)
 
 router = APIRouter(prefix=PREFIX, tags=["Images"], route_class=KeepingRoute)
-
-
-def _plain_digits(spelled: str) -> str:
-    if not _PLAIN_NUMBER.fullmatch(spelled):
-        raise unmet("must be a number in plain digits, such as 7")
-    return spelled
-
-
-def image_id_in_path(
-    image_id: Annotated[int, BeforeValidator(_plain_digits), Path(description="of the image, in plain digits")],
-) -> int:
-    """Return the id. Raises ImageNotFound for numbers that no id can be."""
-    if not 1 <= image_id <= LARGEST_ID:
-        raise ImageNotFound(f"There is no image {str(image_id)[:20]}.")
-    return image_id
-
-
-ImageId = Annotated[int, Depends(image_id_in_path)]
-Wait = Annotated[
-    int,
-    IntegerFrom(0),
-    AfterValidator(lambda seconds: min(seconds, LONGEST_WAIT_SECONDS)),
-    Query(
-        description="seconds to wait for the build to settle; then 200 with the final row, else the row as it is by"
-        f" then. More than {LONGEST_WAIT_SECONDS} is cut to {LONGEST_WAIT_SECONDS}"
-    ),
-]
-Limit = Annotated[int, IntegerFrom(1, 1000), Query()]
-LogLines = Annotated[int, IntegerFrom(1, 10_000)]
-StatusFilter = Annotated[
-    ImageStatus | None,
-    BeforeValidator(lambda value: value or None),  # existing clients send an empty one
-    Query(description="failed includes cancelled"),
-]
 
 
 @router.post(

@@ -16,7 +16,7 @@ from api.border.conditional import ASK_AGAIN, UNCHANGED, is_known
 from api.border.demand import IntegerFrom
 from api.border.problems import answers
 from api.border.routing import readable
-from api.images.router import LARGEST_ID, PREFIX, ImageId
+from api.images.parameters import LARGEST_ID, PREFIX, ImageId
 from api.logs.streams import AttemptBegan, Ended, LogEvent, LogPlace, Wrote
 from api.parts import UsableApi
 from models.repositories.log import LogRepository, StoredLog

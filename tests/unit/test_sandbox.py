@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from sandbox.git import git_directory
-from sandbox.rate_limits import WINDOW_SECONDS, RateLimits
+from sandbox.github.rate_limits import WINDOW_SECONDS, RateLimits
 from sandbox.seed import SOURCES, SeedFailed, seed
 from tests.support.servers.sandbox_server import RunningSandbox, git, make_repository, running_sandbox
 

@@ -20,7 +20,7 @@ from api.border.problems import install_problem_handlers
 from api.border.security import refusal
 from api.health.readiness import cache_word
 from api.images.github_tags import by_version
-from api.images.router import Wait
+from api.images.parameters import Wait
 from api.listener import listen, why_not
 from api.version import VERSION
 from models.repositories.image import PageKey

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
 from sandbox.border import RequestLog, RequestSeen
-from sandbox.faults import Fault, FaultBoard, FaultOrder
-from sandbox.tarballs import TarballRefused, Tarballs
+from sandbox.faults.faults import Fault, FaultBoard, FaultOrder
+from sandbox.github.tarballs import TarballRefused, Tarballs
 
 
 class FaultInForce(BaseModel):

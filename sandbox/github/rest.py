@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from sandbox import answers
-from sandbox.answers import Refusal, answer, not_found
 from sandbox.git import GitFailed
+from sandbox.github import answers
+from sandbox.github.answers import Refusal, answer, not_found
 from sandbox.repositories import Repositories, ServedRepository
 
 _PAGE = 30

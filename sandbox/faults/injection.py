@@ -7,8 +7,8 @@ from http import HTTPStatus
 from starlette.responses import FileResponse, HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.answers import Refusal
-from sandbox.faults import FaultBoard, FaultOrder
+from sandbox.faults.faults import FaultBoard, FaultOrder
+from sandbox.github.answers import Refusal
 
 _CORRUPT_BYTES = 16
 

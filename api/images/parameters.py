@@ -1,0 +1,50 @@
+"""What requests about images name in their paths and queries."""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Path, Query
+from pydantic import AfterValidator, BeforeValidator
+
+from api.border.demand import IntegerFrom, unmet
+from models.rules.build_lifecycle import ImageStatus
+from models.rules.errors.request import ImageNotFound
+
+PREFIX = "/api/v1/images"
+LARGEST_ID = 2**31 - 1
+LONGEST_WAIT_SECONDS = 300
+_PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,99}")  # one spelling for each: Python also takes 1_0, +1, 01 and " 1"
+
+
+def _plain_digits(spelled: str) -> str:
+    if not _PLAIN_NUMBER.fullmatch(spelled):
+        raise unmet("must be a number in plain digits, such as 7")
+    return spelled
+
+
+def image_id_in_path(
+    image_id: Annotated[int, BeforeValidator(_plain_digits), Path(description="of the image, in plain digits")],
+) -> int:
+    """Return the id. Raises ImageNotFound for numbers that no id can be."""
+    if not 1 <= image_id <= LARGEST_ID:
+        raise ImageNotFound(f"There is no image {str(image_id)[:20]}.")
+    return image_id
+
+
+ImageId = Annotated[int, Depends(image_id_in_path)]
+Wait = Annotated[
+    int,
+    IntegerFrom(0),
+    AfterValidator(lambda seconds: min(seconds, LONGEST_WAIT_SECONDS)),
+    Query(
+        description="seconds to wait for the build to settle; then 200 with the final row, else the row as it is by"
+        f" then. More than {LONGEST_WAIT_SECONDS} is cut to {LONGEST_WAIT_SECONDS}"
+    ),
+]
+Limit = Annotated[int, IntegerFrom(1, 1000), Query()]
+LogLines = Annotated[int, IntegerFrom(1, 10_000)]
+StatusFilter = Annotated[
+    ImageStatus | None,
+    BeforeValidator(lambda value: value or None),  # existing clients send an empty one
+    Query(description="failed includes cancelled"),
+]
