@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 import httpx
 
-from activities.adapters.docker.answer import EngineAnswer
-from activities.adapters.docker.connection import BuildExchange
+from activities.adapters.docker.plain.answer import EngineAnswer
+from activities.adapters.docker.plain.connection import BuildExchange
 from benchmarks.api_client import NotMeasurable
 from benchmarks.sources import Source
 from benchmarks.stack import MADE_FOR, BenchStack

@@ -14,9 +14,9 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
-from activities.adapters.docker.answer import EngineAnswer
-from activities.adapters.docker.build import EngineActs, RunningBuild
-from activities.adapters.docker.connection import BuildExchange, ask
+from activities.adapters.docker.plain.answer import EngineAnswer
+from activities.adapters.docker.plain.build import EngineActs, RunningBuild
+from activities.adapters.docker.plain.connection import BuildExchange, ask
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo
 from models.rules.errors.engine import EngineRefused, EngineUnreachable, ImageGone
 

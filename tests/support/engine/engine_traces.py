@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterable
 
-from activities.adapters.docker.trace import TraceLog, TraceStatus, TraceVertex
+from activities.adapters.docker.progress.trace import TraceLog, TraceStatus, TraceVertex
 
 _MOMENT = b"\x08\x01"  # a Timestamp of one second
 

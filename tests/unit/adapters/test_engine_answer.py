@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.docker.answer import EngineAnswer
-from activities.adapters.docker.connection import ChunkedBody
-from activities.adapters.docker.trace import TraceLog, TraceVertex
+from activities.adapters.docker.plain.answer import EngineAnswer
+from activities.adapters.docker.plain.connection import ChunkedBody
+from activities.adapters.docker.progress.trace import TraceLog, TraceVertex
 from models.rules.errors.engine import EngineUnreachable
 from tests.support.engine.engine_traces import trace_line
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.docker.trace import TraceLog, TraceMalformed, TraceStatus, TraceVertex, decode_status
+from activities.adapters.docker.progress.trace import TraceLog, TraceMalformed, TraceStatus, TraceVertex, decode_status
 from tests.support.engine.engine_traces import encode_status
 
 # Recorded from an engine of version 20.10: a line of a step, and the step as it fails.

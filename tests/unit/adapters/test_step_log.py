@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.docker.step_log import StepLog
-from activities.adapters.docker.trace import TraceLog, TraceStatus, TraceVertex
+from activities.adapters.docker.progress.step_log import StepLog
+from activities.adapters.docker.progress.trace import TraceLog, TraceStatus, TraceVertex
 from tests.support.engine.engine_traces import wrote
 from tests.support.logs import outputs_of
 

@@ -2,7 +2,7 @@
 
 import re
 
-from activities.adapters.docker.step_log import StepFailure, StepLog
+from activities.adapters.docker.progress.step_log import StepFailure, StepLog
 from activities.ports.engine import EngineBuildRequest
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import DockerBuildFailed, EngineRefused, EngineUnreachable

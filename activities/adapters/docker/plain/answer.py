@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from activities.adapters.docker.connection import ChunkedBody
-from activities.adapters.docker.step_log import StepLog
-from activities.adapters.docker.trace import TraceMalformed, decode_status
+from activities.adapters.docker.plain.connection import ChunkedBody
+from activities.adapters.docker.progress.step_log import StepLog
+from activities.adapters.docker.progress.trace import TraceMalformed, decode_status
 
 _TRACE_BEGIN = b'{"id":"moby.buildkit.trace","aux":"'
 _TRACE_END = b'"}'

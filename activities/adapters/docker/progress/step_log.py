@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from activities.adapters.docker.trace import TraceLog, TraceStatus, TraceVertex
+from activities.adapters.docker.progress.trace import TraceLog, TraceStatus, TraceVertex
 from activities.ports.engine import EngineProgress
 from models.rules.redaction import Redactor
 

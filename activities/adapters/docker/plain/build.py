@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from activities.adapters.docker.answer import EngineAnswer
-from activities.adapters.docker.connection import AnsweredEarly, BuildExchange
-from activities.adapters.docker.spool import Spool
-from activities.adapters.docker.verdict import build_failure
+from activities.adapters.docker.plain.answer import EngineAnswer
+from activities.adapters.docker.plain.connection import AnsweredEarly, BuildExchange
+from activities.adapters.docker.progress.spool import Spool
+from activities.adapters.docker.progress.verdict import build_failure
 from activities.image.context import write_context
 from activities.ports.engine import EngineBuildRequest, EngineOutcome, EngineProgress
 from models.rules.errors.domain import DomainError
