@@ -6,12 +6,12 @@ from temporalio.worker import Worker
 
 from activities.adapters.docker.engine import DockerEngine
 from activities.builder.host import BuilderHost
-from activities.builder.identity import BuilderIdentity, light_queue
+from activities.builder.identity import BuilderIdentity
 from activities.image.building import ImageActivities
 from activities.source.fetching import TagActivities
+from models.rules.run_contract import Queue, host_queue
 from roles.composition import WorkerWorld, archive_limits
 from roles.polling import Activities, polls
-from workflows.stage import DOCKER_QUEUE, ENGINE_QUEUE
 
 
 async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Worker]:
@@ -35,7 +35,7 @@ async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Wor
     tags = TagActivities(parts.database, parts.source_host, engine, parts.instance)
     light: Activities = [tags.resolve_tag, images.inspect_image, images.push_image, images.register_image]
     return [
-        polls(parts, DOCKER_QUEUE, [images.build_image], at_once=settings.builder_slots),
-        polls(parts, ENGINE_QUEUE, light),
-        polls(parts, light_queue(settings.builder_name), light),
+        polls(parts, Queue.DOCKER, [images.build_image], at_once=settings.builder_slots),
+        polls(parts, Queue.ENGINE, light),
+        polls(parts, host_queue(settings.builder_name), light),
     ]

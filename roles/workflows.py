@@ -4,9 +4,9 @@ from temporalio.worker import Worker
 
 from activities.build_records import BuildRecordActivities
 from activities.source.fetching import DownloadLimits, SourceActivities
+from models.rules.run_contract import Queue
 from roles.composition import WorkerWorld, archive_limits
 from roles.polling import polls
-from workflows.stage import BUILDS_QUEUE, SOURCE_QUEUE
 
 _SPARE_PLACES = 100  # beyond the queue: a build that waits for its turn must never lack a place to fetch in
 
@@ -24,6 +24,6 @@ def workflow_workers(parts: WorkerWorld) -> list[Worker]:
         archive=archive_limits(settings),
     )
     return [
-        polls(parts, BUILDS_QUEUE, [records.claim_build, records.report_state, records.record_wish], workflows=True),
-        polls(parts, SOURCE_QUEUE, [sources.fetch_source], at_once=settings.queue_limit + _SPARE_PLACES),
+        polls(parts, Queue.BUILDS, [records.claim_build, records.report_state, records.record_wish], workflows=True),
+        polls(parts, Queue.SOURCE, [sources.fetch_source], at_once=settings.queue_limit + _SPARE_PLACES),
     ]

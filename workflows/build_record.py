@@ -9,8 +9,6 @@ from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUp
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
-from workflows.stage import BUILDS_QUEUE
-
 with workflow.unsafe.imports_passed_through():
     from models.rules.build_lifecycle import BuildStatus, StateCode, Wish
     from models.rules.build_payloads import (
@@ -26,9 +24,10 @@ with workflow.unsafe.imports_passed_through():
         StateReport,
         WishReport,
     )
+    from models.rules.run_contract import Queue, SearchAttribute
 
-BUILD_STATUS = SearchAttributeKey.for_keyword("BuildStatus")
-BUILD_STATE = SearchAttributeKey.for_int("BuildState")
+BUILD_STATUS = SearchAttributeKey.for_keyword(SearchAttribute.BUILD_STATUS)
+BUILD_STATE = SearchAttributeKey.for_int(SearchAttribute.BUILD_STATE)
 
 # Postgres may be away for long; the build waits for it as long as it takes
 _RECORD_RETRIES = RetryPolicy(
@@ -159,14 +158,10 @@ class BuildRecord:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if workflow.cancellation_reason() is not None:
             raise asyncio.CancelledError
-        following = ImageBuildOrder(
-            build_id=self._order.build_id,
-            generation=self._order.generation,
-            stays_open=stays_open if stays_open is not None else self._order.stays_open,
-            parked=parked and not self.is_called(),
-            wishes=tuple(self._wishes),
-        )
-        workflow.continue_as_new(following)
+        changes = {"parked": parked and not self.is_called(), "wishes": tuple(self._wishes)}
+        if stays_open is not None:
+            changes["stays_open"] = stays_open
+        workflow.continue_as_new(self._order.model_copy(update=changes))
 
     def _wish(self, wish: Wish, state_code: int | None = None) -> None:
         self._wishes.append(RequestedWish(wish=wish, state_code=state_code))
@@ -201,7 +196,7 @@ class BuildRecord:
         return await workflow.execute_activity(
             activity,
             argument,
-            task_queue=BUILDS_QUEUE,
+            task_queue=Queue.BUILDS,
             result_type=result_type,
             start_to_close_timeout=_RECORD_LONGEST,
             retry_policy=_RECORD_RETRIES,

@@ -7,27 +7,28 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.build_record import BuildRecord
-from workflows.stage import DOCKER_QUEUE, ENGINE_QUEUE, SOURCE_QUEUE, Stage
+from workflows.stage import Stage
 
 with workflow.unsafe.imports_passed_through():
-    from models.rules.build_lifecycle import FINISHED, BuildStatus, ClaimAnswer
+    from models.rules.build_lifecycle import FINISHED, BuildStatus, ClaimAnswer, StateCode
     from models.rules.build_payloads import ImageBuildOrder
+    from models.rules.run_contract import Queue, WorkflowType
 
 _DAY = timedelta(days=1)  # how long a build may wait for its turn and work; what it does has limits of its own
 
 STAGES = (
-    Stage(10, "resolve_tag", queue=ENGINE_QUEUE),
+    Stage(StateCode.RESOLVE_TAG, "resolve_tag", queue=Queue.ENGINE),
     # waits while enough sources lie ready ahead of the builders
-    Stage(20, "fetch_source", queue=SOURCE_QUEUE, longest=_DAY),
-    Stage(40, "build_image", queue=DOCKER_QUEUE, longest=_DAY),
-    Stage(60, "inspect_image", queue=ENGINE_QUEUE, follows_image=True),
-    Stage(80, "push_image", queue=ENGINE_QUEUE, follows_image=True, longest=timedelta(hours=1)),
-    Stage(90, "register_image", queue=ENGINE_QUEUE, follows_image=True),
+    Stage(StateCode.FETCH_SOURCE, "fetch_source", queue=Queue.SOURCE, longest=_DAY),
+    Stage(StateCode.BUILD, "build_image", queue=Queue.DOCKER, longest=_DAY),
+    Stage(StateCode.INSPECT, "inspect_image", queue=Queue.ENGINE, follows_image=True),
+    Stage(StateCode.PUSH, "push_image", queue=Queue.ENGINE, follows_image=True, longest=timedelta(hours=1)),
+    Stage(StateCode.REGISTER, "register_image", queue=Queue.ENGINE, follows_image=True),
 )
 _MOST_STEPS_BACK = 3  # a store that loses what it keeps must not keep a build running for ever
 
 
-@workflow.defn(name="image-build")
+@workflow.defn(name=WorkflowType.IMAGE_BUILD)
 class ImageBuild(BuildRecord):
     @workflow.run
     async def run(self, order: ImageBuildOrder) -> None:

@@ -10,15 +10,9 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
+    from models.rules.build_lifecycle import StateCode
     from models.rules.build_payloads import Checkpoint, StageOutcome
-
-# queues: cheap database work; downloads, which may wait for their turn; heavy builds, one task a slot;
-# the engine's light calls, on any builder host
-_BUILD = 40  # the state to go back to
-BUILDS_QUEUE = "builds"
-SOURCE_QUEUE = "source"
-DOCKER_QUEUE = "docker"
-ENGINE_QUEUE = "engine"
+    from models.rules.run_contract import Queue
 
 # what the world does wrong now and then is over in a minute, or a person has to look
 _PATIENT = RetryPolicy(
@@ -33,7 +27,7 @@ _PATIENT = RetryPolicy(
 class Stage:
     code: int
     activity: str
-    queue: str = BUILDS_QUEUE
+    queue: str = Queue.BUILDS
     follows_image: bool = False  # runs on the host that holds the image
     longest: timedelta = timedelta(minutes=5)
     beats_within: timedelta = timedelta(seconds=10)
@@ -48,7 +42,9 @@ class Stage:
             return await self._execute(build)
         except ActivityError as failure:
             if _is_host_gone(failure):
-                return StageOutcome(message="the host that holds the image is gone; it is built again", back_to=_BUILD)
+                return StageOutcome(
+                    message="the host that holds the image is gone; it is built again", back_to=StateCode.BUILD
+                )
             raise
 
     async def _execute(self, build: Checkpoint) -> StageOutcome:

@@ -20,9 +20,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.ports.runs import ClosedRun, RunAddress
 from models.rules.build_payloads import ImageBuildOrder
 from models.rules.errors.orchestrator import OrchestratorRefused, OrchestratorUnreachable
+from models.rules.run_contract import Queue, SearchAttribute, WorkflowType
 
-IMAGE_BUILD = "image-build"  # the workflow's registered name
-BUILDS_QUEUE = "builds"
 _USUAL_ADDRESS = "localhost:7233"  # Temporal's own, where nothing is said
 _CALL_TIMEOUT = timedelta(seconds=1)
 _LIST_TIMEOUT = timedelta(seconds=5)
@@ -37,12 +36,12 @@ _REFUSED = {
     RPCStatusCode.FAILED_PRECONDITION,
     RPCStatusCode.UNIMPLEMENTED,
 }
-_BUILD_ID = SearchAttributeKey.for_keyword("BuildId")
-_BUILD_STATUS = SearchAttributeKey.for_keyword("BuildStatus")
-_BUILD_STATE = SearchAttributeKey.for_int("BuildState")
-_BUILD_KIND = SearchAttributeKey.for_keyword("BuildKind")
-_IMAGE_NAME = SearchAttributeKey.for_keyword("ImageName")
-_THIRD_PARTY = SearchAttributeKey.for_keyword("ThirdPartyId")
+_BUILD_ID = SearchAttributeKey.for_keyword(SearchAttribute.BUILD_ID)
+_BUILD_STATUS = SearchAttributeKey.for_keyword(SearchAttribute.BUILD_STATUS)
+_BUILD_STATE = SearchAttributeKey.for_int(SearchAttribute.BUILD_STATE)
+_BUILD_KIND = SearchAttributeKey.for_keyword(SearchAttribute.BUILD_KIND)
+_IMAGE_NAME = SearchAttributeKey.for_keyword(SearchAttribute.IMAGE_NAME)
+_THIRD_PARTY = SearchAttributeKey.for_keyword(SearchAttribute.THIRD_PARTY_ID)
 
 
 async def connect(*, lazy: bool, address: str | None = None) -> Client:
@@ -65,10 +64,10 @@ class TemporalRuns:
         order = ImageBuildOrder(build_id=run.build_id, generation=run.generation, stays_open=self._stays_open)
         try:
             await self._client.start_workflow(
-                IMAGE_BUILD,
+                WorkflowType.IMAGE_BUILD,
                 order,
                 id=run.workflow_id,
-                task_queue=BUILDS_QUEUE,
+                task_queue=Queue.BUILDS,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal="poke",
@@ -93,7 +92,7 @@ class TemporalRuns:
 
     async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
         query = (
-            f"WorkflowType = '{IMAGE_BUILD}' AND CloseTime > '{since.isoformat()}'"
+            f"WorkflowType = '{WorkflowType.IMAGE_BUILD}' AND CloseTime > '{since.isoformat()}'"
             " AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut') AND BuildStatus IN ('pending', 'running')"
         )
         try:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from activities.builder.identity import BuilderIdentity
 from activities.image.context import locate_dockerfile
-from activities.image.public_name import INSTANCE_LABEL
 from activities.log.shipper import LogShipper
 from activities.ports.engine import ContainerEngine, EngineBuild, EngineBuildRequest, EngineOutcome, EngineProgress
 from activities.ports.object_store import ObjectStore
@@ -30,6 +29,7 @@ from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, Execut
 from models.rules.errors.source import SourceGone
 from models.rules.errors.stored import UnknownFailure
 from models.rules.image_reference import attempt_reference
+from models.rules.run_contract import Label
 from models.tables.execution import BuildExecution
 
 log = logging.getLogger(__name__)
@@ -194,10 +194,10 @@ class ExecutionRun:
             context_dir=context,
             dockerfile=dockerfile,
             labels={
-                INSTANCE_LABEL: instance,
-                "slipway.build": str(self._build.build_id),
-                "slipway.repo": inputs.repo,
-                "slipway.commit": self._build.variables.get("commit_sha", ""),
+                Label.INSTANCE: instance,
+                Label.BUILD: str(self._build.build_id),
+                Label.REPO: inputs.repo,
+                Label.COMMIT: self._build.variables.get("commit_sha", ""),
                 "managed_by": "slipway",
             },
             build_args=inputs.build_args,

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from activities.builder.execution_run import ExecutionMeans, ExecutionRun
 from activities.builder.identity import BuilderIdentity
-from activities.image.public_name import INSTANCE_LABEL
 from activities.log.archive import LogArchive
 from activities.log.shipper import LogShipper
 from activities.ports.engine import ContainerEngine, EngineInfo, EngineProgress
@@ -27,6 +26,7 @@ from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import NoFreeSlot
 from models.rules.image_reference import RESERVED_PREFIX
+from models.rules.run_contract import Label
 from models.tables.execution import LEASE, BuildExecution
 
 log = logging.getLogger(__name__)
@@ -198,7 +198,7 @@ class BuilderHost:
         if report.engine_error is not None:
             return
         try:
-            tags = await self._engine.tags_labelled(INSTANCE_LABEL, self.identity.instance)
+            tags = await self._engine.tags_labelled(Label.INSTANCE, self.identity.instance)
             attempts = {tag: _build_of(tag) for tag in tags if tag.startswith(RESERVED_PREFIX)}
             builds = [build for build in attempts.values() if build is not None]
             async with self._database.transaction() as session:

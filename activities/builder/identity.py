@@ -14,8 +14,3 @@ class BuilderIdentity:
     instance: str
     build_timeout: timedelta
     incarnation: UUID = field(default_factory=uuid4)
-
-
-def light_queue(builder: str) -> str:
-    """Return the task queue for calls to one builder's engine that need no slot."""
-    return f"engine@{builder}"

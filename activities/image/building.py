@@ -7,7 +7,6 @@ from temporalio import activity
 
 from activities.beats import beating
 from activities.builder.host import BuilderHost
-from activities.builder.identity import light_queue
 from activities.image.public_name import refuse_foreign
 from activities.ports.engine import ContainerEngine, EngineImage, EngineProgress
 from models.postgres.database import Database
@@ -21,6 +20,7 @@ from models.rules.errors.request import BuildStateConflict
 from models.rules.errors.source import SourceGone
 from models.rules.errors.stored import error_named
 from models.rules.image_reference import RESERVED_PREFIX
+from models.rules.run_contract import Label, host_queue
 from models.tables.execution import BuildExecution
 
 
@@ -48,7 +48,7 @@ class ImageActivities:
             return StageOutcome(
                 message=f"attempt {ended.attempt} on {ended.builder}",
                 variables={"image_id": ended.docker_image_id, "builder": ended.builder},
-                host_queue=light_queue(ended.builder),
+                host_queue=host_queue(ended.builder),
             )
         return _failed(ended)
 
@@ -123,7 +123,7 @@ class ImageActivities:
     async def _forget_attempts(self, build: Checkpoint) -> None:
         """Take the attempts' own names away, now that the image has its public one."""
         attempts = f"{RESERVED_PREFIX}{build.build_id}:"
-        for tag in await self._engine.tags_labelled("slipway.build", str(build.build_id)):
+        for tag in await self._engine.tags_labelled(Label.BUILD, str(build.build_id)):
             if tag.startswith(attempts):
                 await self._engine.untag(tag)
 

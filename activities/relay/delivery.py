@@ -13,7 +13,7 @@ from models.postgres.database import Database
 from models.repositories.build import fairness_key
 from models.repositories.delivery import DeliverableBuild, DeliveryRepository, DirtyKey
 from models.rules.errors.orchestrator import OrchestratorRefused
-from models.rules.identifiers import image_workflow_id
+from models.rules.run_contract import image_workflow_id
 
 log = logging.getLogger(__name__)
 

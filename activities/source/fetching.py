@@ -22,6 +22,7 @@ from models.postgres.database import Database
 from models.postgres.hints import SLOTS, Hints
 from models.repositories.build import BuildRepository
 from models.repositories.execution import ExecutionRepository
+from models.rules.build_lifecycle import StateCode
 from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
 from models.rules.errors.source import CommitMismatch, SourceHostUnreachable, SourceRefused
 
@@ -121,7 +122,7 @@ class SourceActivities:
             await asyncio.to_thread(_remove, path)
         log.info("source_fetched", extra={"key": key, "entries": summary.entries, "bytes": summary.unpacked_bytes})
         archive = ArtifactReport(
-            state_code=20,
+            state_code=StateCode.FETCH_SOURCE,
             name="source_archive",
             type="source_archive",
             path=key,

@@ -25,10 +25,9 @@ from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.repositories.image import ImageRepository
 from models.rules.build_payloads import Checkpoint, StageOutcome
-from models.rules.identifiers import image_workflow_id
 from models.rules.image_order import ImageOrder
+from models.rules.run_contract import Queue, image_workflow_id
 from workflows.image_build import STAGES, ImageBuild
-from workflows.stage import BUILDS_QUEUE
 
 _LEAST_SHARE = 0.5
 _RECORDS = 1 + len(STAGES) + 1  # claim, a report for each stage, the last report: local activities
@@ -88,10 +87,10 @@ async def _builds_worker(bench: BenchStack, client: Client) -> AsyncIterator[_Re
         hints = await running.enter_async_context(Hints(url))
         records = BuildRecordActivities(database, hints, stays_open=_STAYS_OPEN)
         activities: dict[str, list[Callable[..., Any]]] = defaultdict(list)
-        activities[BUILDS_QUEUE] += [records.claim_build, records.report_state, records.record_wish]
+        activities[Queue.BUILDS] += [records.claim_build, records.report_state, records.record_wish]
         for stage in STAGES:
             activities[stage.queue].append(_stage_that_does_nothing(stage.activity))
-        await running.enter_async_context(working(client, activities, {BUILDS_QUEUE: [ImageBuild]}))
+        await running.enter_async_context(working(client, activities, {Queue.BUILDS: [ImageBuild]}))
         yield _Records(database, TemporalRuns(client, stays_open=_STAYS_OPEN))
 
 

@@ -20,6 +20,7 @@ from models.rules.build_lifecycle import (
     BuildFacts,
     BuildStatus,
     ClaimAnswer,
+    StateCode,
     Wish,
     advance,
     answer_claim,
@@ -159,12 +160,12 @@ class BuildRepository:
     async def succeed(self, row: Build, now: datetime, checkpoint: Checkpoint, image: dict[str, Any]) -> None:
         """End the locked build in success: the point of no return. `image` are columns of the image's row."""
         row.status = advance(BuildStatus(row.status), BuildStatus.SUCCEEDED)
-        row.current_state, row.completed_at, row.error = 100, now, None
+        row.current_state, row.completed_at, row.error = StateCode.COMPLETE, now, None
         row.commit_sha = checkpoint.variables.get("commit_sha", row.commit_sha)
         row.docker_image_id, row.image_uri = image["docker_image_id"], image["image_uri"]
-        await self._trail.enter(row.id, 100, now, "image registered")
-        await self._trail.complete_through(row.id, 100, now)
-        await self._trail.keep_variables(row.id, 90, {"image_uri": image["image_uri"]}, now)
+        await self._trail.enter(row.id, StateCode.COMPLETE, now, "image registered")
+        await self._trail.complete_through(row.id, StateCode.COMPLETE, now)
+        await self._trail.keep_variables(row.id, StateCode.REGISTER, {"image_uri": image["image_uri"]}, now)
         await self._show_on_image(row, {"built_at": now, "commit_sha": row.commit_sha, **image})
         await self._event("build.succeeded", row, {"image": image["image_uri"], "image_id": image["docker_image_id"]})
         await self._session.flush()

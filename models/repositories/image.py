@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, select, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -15,9 +15,10 @@ from models.repositories.event import EventRepository
 from models.repositories.project import ProjectRepository
 from models.rules.build_lifecycle import BuildStatus, ImageStatus
 from models.rules.errors.request import ImageExists, ImageInUse, ImageNotFound, QueueFull
-from models.rules.identifiers import image_build_name, image_workflow_id, new_id
+from models.rules.identifiers import image_build_name, new_id
 from models.rules.image_order import ImageOrder
-from models.tables.build import Build, BuildProgress, BuildState
+from models.rules.run_contract import image_workflow_id
+from models.tables.build import IS_QUEUED, Build, BuildProgress, BuildState
 from models.tables.execution import BuildExecution
 from models.tables.image import DockerImage
 from models.tables.project import Product
@@ -194,11 +195,8 @@ class ImageRepository:
     async def _check_queue(self, limit: int) -> None:
         # under a lock, or many at once would all read a queue that has room
         await self._session.execute(select(func.pg_advisory_xact_lock(_QUEUE_LOCK)))
-        waiting = text(
-            "SELECT count(*) FROM (SELECT 1 FROM builds WHERE status IN ('pending', 'running') AND current_state < 40"
-            " AND kind = 'image' LIMIT :most) AS waiting"
-        )
-        if (await self._session.scalar(waiting, {"most": limit})) == limit:
+        waiting = select(literal(1)).select_from(Build).where(IS_QUEUED).limit(limit).subquery()
+        if (await self._session.scalar(select(func.count()).select_from(waiting))) == limit:
             raise QueueFull(f"{limit} builds are waiting already; try again when some have started.")
 
     async def _next_generation(self, order: ImageOrder) -> int:

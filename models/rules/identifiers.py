@@ -21,7 +21,3 @@ def image_build_name(build_id: UUID, *, image: str, tag: str, third_party_id: st
     readable = _NOT_IN_NAMES.sub("-", "-".join(part for part in parts if part))
     ending = f"-{build_id.hex[-_HASH_DIGITS:]}"
     return f"build-{readable}"[: LONGEST_BUILD_NAME - len(ending)] + ending
-
-
-def image_workflow_id(image_name: str, tag: str, generation: int) -> str:
-    return f"image-build/{image_name}:{tag}/{generation}"

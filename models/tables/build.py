@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from models.rules.build_lifecycle import BuildStatus
+from models.rules.build_lifecycle import BuildStatus, StateCode
 from models.rules.identifiers import new_id
 from models.tables.columns import created_at_column, json_column, text_column, time_column
 
 _IS_OPEN = "status IN ('pending', 'running')"
 # waiting for its turn: not yet at the state that needs a slot; what the queue limit counts
-_IS_QUEUED = f"{_IS_OPEN} AND current_state < 40 AND kind = 'image'"
+IS_QUEUED = text(f"{_IS_OPEN} AND current_state < {int(StateCode.BUILD)} AND kind = 'image'")
 
 
 class Build(SQLModel, table=True):
@@ -43,7 +43,7 @@ class Build(SQLModel, table=True):
         ),
         Index("builds_newest", "created_at", "id"),
         Index("builds_open", "id", postgresql_where=text(_IS_OPEN)),
-        Index("builds_queued", "id", postgresql_where=text(_IS_QUEUED)),
+        Index("builds_queued", "id", postgresql_where=IS_QUEUED),
         Index("builds_of_image", "image_id"),
     )
 

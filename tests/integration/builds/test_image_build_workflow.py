@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio import activity, workflow
+from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 
-from activities.adapters.temporal import BUILDS_QUEUE as ADAPTERS_QUEUE
-from activities.adapters.temporal import IMAGE_BUILD
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.errors.engine import BuildCancelled, DockerBuildFailed
 from models.rules.errors.orchestrator import OrchestratorUnreachable
@@ -28,8 +26,7 @@ from tests.support.eventually import eventually
 from tests.support.fakes.build_rows import address
 from tests.support.fakes.stages import Gate, fails, goes_back
 from tests.support.servers.postgres import fresh_database
-from workflows.image_build import STAGES, ImageBuild
-from workflows.stage import BUILDS_QUEUE
+from workflows.image_build import STAGES
 
 ALL_STAGES = [stage.activity for stage in STAGES]
 MOST_EVENTS = 150
@@ -389,8 +386,3 @@ async def test_a_build_that_nobody_knows_ends_its_run(trials: Trials) -> None:
 async def test_a_cancel_of_a_build_without_a_run_says_so(trials: Trials) -> None:
     nobody = address(new_id(), "demo/nobody")
     assert not await trials.runs.cancel(nobody)
-
-
-async def test_delivery_names_the_workflow_and_the_queue_that_the_worker_serves() -> None:
-    definition = workflow._Definition.must_from_class(ImageBuild)
-    assert (definition.name, ADAPTERS_QUEUE) == (IMAGE_BUILD, BUILDS_QUEUE)

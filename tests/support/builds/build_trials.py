@@ -19,6 +19,7 @@ from activities.adapters.temporal import TemporalRuns, connect
 from activities.error_border import ErrorBorder
 from activities.ports.runs import RunAddress
 from models.rules.build_lifecycle import BuildStatus, Wish
+from models.rules.run_contract import Queue
 from standalone.free_ports import free_port
 from standalone.servers.temporal import TemporalDevServer
 from tests.support.builds.build_rows import BuildRows, RowNow
@@ -26,7 +27,6 @@ from tests.support.builds.stored_build_rows import stored_build_rows
 from tests.support.eventually import eventually
 from tests.support.fakes.stages import HOST_QUEUE, Behaviour, FakeStages, Gate
 from workflows.image_build import ImageBuild
-from workflows.stage import BUILDS_QUEUE, DOCKER_QUEUE, ENGINE_QUEUE, SOURCE_QUEUE
 
 _STAYS_OPEN = timedelta(days=14)
 _BEATS = timedelta(seconds=1)
@@ -195,9 +195,9 @@ async def running_workers(
     """Run a worker for each queue; `interceptors` see what the workflow asks Temporal for."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
-            _worker(client, BUILDS_QUEUE, rows.record_activities, *interceptors, workflows=[ImageBuild])
+            _worker(client, Queue.BUILDS, rows.record_activities, *interceptors, workflows=[ImageBuild])
         )
-        for queue in (SOURCE_QUEUE, DOCKER_QUEUE, ENGINE_QUEUE, HOST_QUEUE):
+        for queue in (Queue.SOURCE, Queue.DOCKER, Queue.ENGINE, HOST_QUEUE):
             await stack.enter_async_context(_worker(client, queue, stages.activities))
         yield
 

@@ -25,7 +25,8 @@ from models.rules.build_lifecycle import (
 from models.rules.build_payloads import Checkpoint, Claim, Claimed, RowView, StateReport, WishReport
 from models.rules.errors.database import DatabaseUnreachable
 from models.rules.errors.request import BuildStateConflict
-from models.rules.identifiers import image_workflow_id, new_id
+from models.rules.identifiers import new_id
+from models.rules.run_contract import image_workflow_id
 from tests.support.builds.build_rows import RowNow
 
 _STAYS_OPEN = timedelta(days=14)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.repositories.build import fairness_key
-from models.rules.identifiers import LONGEST_BUILD_NAME, image_build_name, image_workflow_id, new_id
+from models.rules.identifiers import LONGEST_BUILD_NAME, image_build_name, new_id
+from models.rules.run_contract import image_workflow_id
 
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 TEXTS = st.text(max_size=400)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from models.rules.build_lifecycle import StateCode
+
 ROOT = Path(__file__).parents[3]
 BASELINE = ROOT / "tests" / "histories" / "fingerprints.json"
 # what becomes an event, or decides whether one does
@@ -74,7 +76,9 @@ def _is_call_of(node: ast.AST, name: str) -> bool:
 def _code_and_activity(stage: str) -> str:
     call = ast.parse(stage, mode="eval").body
     assert isinstance(call, ast.Call)
-    return " ".join(ast.unparse(argument) for argument in call.args[:2])
+    code, activity = call.args[:2]
+    assert isinstance(code, ast.Attribute)
+    return f"{int(StateCode[code.attr])} {ast.unparse(activity)}"
 
 
 def test_the_order_of_commands_is_the_one_that_running_builds_know() -> None:
