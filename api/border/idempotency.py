@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from api.border.problems import PROBLEM_JSON, error_body, invalid_body_response
+from api.border.problems import PROBLEM_JSON, error_body, invalid_body_response, location_of
 from api.border.security import Caller, caller
 from api.parts import Api
 from models.postgres.database import Database, Session
@@ -82,6 +82,8 @@ class GivenAnswer:
     def response(self, **headers: str) -> Response:
         if self.is_replayed:
             headers[REPLAYED] = "true"
+        if self.answer.location is not None:
+            headers["Location"] = self.answer.location
         return Response(self.answer.body, self.answer.status, headers, self.answer.media_type)
 
 
@@ -111,7 +113,8 @@ async def _answer(request: Request, session: Session, work: Work) -> KeptAnswer:
     except DomainError as refusal:
         if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
-        return KeptAnswer(refusal.status, PROBLEM_JSON, error_body(request.scope, refusal))
+        body = error_body(request.scope, refusal)
+        return KeptAnswer(refusal.status, PROBLEM_JSON, body, location_of(refusal))
 
 
 async def _key_of(request: Request, who: Caller) -> RequestKey | None:

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +17,9 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from api.border.invalid_values import sentence_about
-from models.rules.errors.domain import DomainError
+from api.paths import image_path
+from models.rules.build_lifecycle import ImageStatus
+from models.rules.errors.domain import DomainError, ImageInTheWay
 from models.rules.errors.request import BodyTooLarge, RequestInvalid
 
 PROBLEM_JSON = "application/problem+json"
@@ -40,6 +44,9 @@ _EXAMPLE: JsonDict = {
     "detail": "hello:v1.0.0 is image 7, which is building.",
     "code": "image_exists",
     "correlation_id": "9f0c6a3be2c94d0fa7d1c5b8e4f20a17",
+    "image_id": 7,
+    "build_id": "01a1fe26-7c4d-72f1-a234-0f9edc927c1c",
+    "build_status": "building",
 }
 
 
@@ -55,6 +62,11 @@ class Problem(BaseModel):
     code: str = Field(description="stable word for programs")
     correlation_id: str = Field(description="finds this request in the logs")
     errors: list[ProblemPart] | None = Field(default=None, description="only with 422")
+    image_id: int | None = Field(default=None, description="only with 409: the image that is in the way, as Location")
+    build_id: UUID | None = Field(default=None, description="its newest build")
+    build_status: ImageStatus | None = Field(default=None, description="how far that is")
+    product_id: int | None = Field(default=None, description="the product that uses it, when that is in the way")
+    product_slug: str | None = None
 
 
 def correlation_id_of(scope: Scope) -> str:
@@ -62,7 +74,13 @@ def correlation_id_of(scope: Scope) -> str:
 
 
 def problem_body(
-    scope: Scope, status: int, code: str, detail: str, errors: Sequence[ProblemPart] | None = None
+    scope: Scope,
+    status: int,
+    code: str,
+    detail: str,
+    errors: Sequence[ProblemPart] | None = None,
+    *,
+    in_the_way: ImageInTheWay | None = None,
 ) -> bytes:
     problem = Problem(
         type=f"urn:slipway:problem:{code}",
@@ -72,6 +90,7 @@ def problem_body(
         code=code,
         correlation_id=correlation_id_of(scope),
         errors=list(errors) if errors else None,
+        **(asdict(in_the_way) if in_the_way is not None else {}),
     )
     return problem.model_dump_json(exclude_none=True).encode()
 
@@ -79,7 +98,12 @@ def problem_body(
 def error_body(scope: Scope, error: DomainError) -> bytes:
     is_invalid = error.status == RequestInvalid.status
     errors = [ProblemPart(loc=_place_of(scope, error), msg=error.detail)] if is_invalid else None
-    return problem_body(scope, error.status, error.code, error.detail, errors)
+    return problem_body(scope, error.status, error.code, error.detail, errors, in_the_way=error.in_the_way)
+
+
+def location_of(error: DomainError) -> str | None:
+    """Return where that is found which is in the way, None when nothing is."""
+    return image_path(error.in_the_way.image_id) if error.in_the_way is not None else None
 
 
 def _place_of(scope: Scope, error: DomainError) -> list[str | int]:
@@ -139,6 +163,9 @@ def _unreadable_response(scope: Scope) -> Response:
 
 
 def _headers(error: DomainError) -> dict[str, str]:
+    location = location_of(error)
+    if location is not None:
+        return {"Location": location}
     if error.retry_after is None and error.status not in _TRANSIENT:
         return {}
     seconds = _RETRY_AFTER_SECONDS if error.retry_after is None else error.retry_after.total_seconds()

@@ -10,7 +10,6 @@ from api.border.demand import IntegerFrom, unmet
 from models.rules.build_lifecycle import ImageStatus
 from models.rules.errors.request import ImageNotFound
 
-PREFIX = "/api/v1/images"
 LARGEST_ID = 2**31 - 1
 LONGEST_WAIT_SECONDS = 300
 _PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,99}")  # one spelling for each: Python also takes 1_0, +1, 01 and " 1"

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from api.images.schemas import ImageAnswer
 from api.logs.stored import StoredLogs
+from api.paths import image_path
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
 from models.repositories.image import ImageRepository, ImageView
@@ -24,7 +25,7 @@ async def read_image(image_id: int, database: Database, logs: StoredLogs, *, lin
         build_log = None
         if view.execution is not None:
             log = stored_log(view.build, view.execution)
-            build_log = await logs.text(session, log, whole=f"/api/v1/images/{image_id}/log", lines=lines)
+            build_log = await logs.text(session, log, whole=f"{image_path(image_id)}/log", lines=lines)
     return ImageAnswer.of(view, build_log)
 
 

@@ -14,15 +14,16 @@ from api.border.idempotency import HEADER_PARAMETER, JSON, KeepingRoute, answer_
 from api.border.problems import answers
 from api.border.routing import readable
 from api.images.github_tags import MOST_TAGS
-from api.images.parameters import PREFIX, ImageId, Limit, LogLines, StatusFilter, Wait
+from api.images.parameters import ImageId, Limit, LogLines, StatusFilter, Wait
 from api.images.reading import SETTLED, read_image
 from api.images.schemas import ImageAnswer, ImageRequest, images_json
 from api.images.tag_schemas import TagsAnswer
 from api.parts import Asker, UsableApi
+from api.paths import IMAGES, image_path
 from models.postgres.database import Session
 from models.repositories.idempotency import KeptAnswer
 from models.repositories.image import ImageRepository, PageKey
-from models.rules.errors.database import DatabaseUnreachable, PoolExhausted
+from models.rules.errors.database import DatabaseBusy, DatabaseUnreachable, PoolExhausted
 from models.rules.errors.domain import DomainError
 from models.rules.errors.request import (
     BodyTooLarge,
@@ -41,9 +42,9 @@ from models.rules.errors.source import (
     SourceHostUnreachable,
 )
 
-_ALWAYS = answers(RequestInvalid, DatabaseUnreachable, PoolExhausted)
+_ALWAYS = answers(RequestInvalid, DatabaseUnreachable, DatabaseBusy, PoolExhausted)
 
-router = APIRouter(prefix=PREFIX, tags=["Images"], route_class=KeepingRoute)
+router = APIRouter(prefix=IMAGES, tags=["Images"], route_class=KeepingRoute)
 
 
 @router.post(
@@ -60,6 +61,7 @@ router = APIRouter(prefix=PREFIX, tags=["Images"], route_class=KeepingRoute)
             ImageExists,
             QueueFull,
             DatabaseUnreachable,
+            DatabaseBusy,
             PoolExhausted,
             CrossOriginWrite,
             BodyTooLarge,
@@ -67,8 +69,9 @@ router = APIRouter(prefix=PREFIX, tags=["Images"], route_class=KeepingRoute)
     },
 )
 async def order_image(request: Request, ordered: ImageRequest, api: UsableApi, who: Asker, wait: Wait = 0) -> Response:
-    """Start a build. (name, tag) is unique: 409 names the existing image while it is pending, building or in success.
+    """Start a build. (name, tag) is unique: 409 while its image is pending, building or in success.
 
+    The refusal's members `image_id`, `build_id` and `build_status` name that image, and Location leads to it.
     When that failed, or with `force_rebuild` on a success, the row is reused with a new build. `Idempotency-Key` makes
     a repeat get the first answer for 24 hours. Builds are taken while Temporal is down, and start when it is back.
     """
@@ -90,7 +93,7 @@ async def order_image(request: Request, ordered: ImageRequest, api: UsableApi, w
         api.gateway.deliver_soon(image.build_id)
     if wait:
         given = replace(given, answer=await _waited(given.answer, image, request, api, wait))
-    return given.response(Location=f"{PREFIX}/{image.id}")
+    return given.response(Location=image_path(image.id))
 
 
 async def _waited(ordinary: KeptAnswer, image: ImageAnswer, request: Request, api: UsableApi, wait: int) -> KeptAnswer:
@@ -126,7 +129,7 @@ async def list_images(
         last = page[-1].image
         place = cursor_of(PageKey(last.created_at, last.id or 0))
         more = f"&status_filter={status_filter}" if status_filter else ""
-        headers["Link"] = f'<{PREFIX}?cursor={place}&limit={limit}{more}>; rel="next"'
+        headers["Link"] = f'<{IMAGES}?cursor={place}&limit={limit}{more}>; rel="next"'
     return Response(images_json(page), media_type=JSON, headers=headers)
 
 

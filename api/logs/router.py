@@ -16,9 +16,10 @@ from api.border.conditional import ASK_AGAIN, UNCHANGED, is_known
 from api.border.demand import IntegerFrom
 from api.border.problems import answers
 from api.border.routing import readable
-from api.images.parameters import LARGEST_ID, PREFIX, ImageId
+from api.images.parameters import LARGEST_ID, ImageId
 from api.logs.streams import AttemptBegan, Ended, LogEvent, LogPlace, Wrote
 from api.parts import UsableApi
+from api.paths import IMAGES
 from models.repositories.log import LogRepository, StoredLog
 from models.rules.build_lifecycle import IMAGE_STATUS, BuildStatus
 from models.rules.errors.database import DatabaseUnreachable, PoolExhausted
@@ -41,7 +42,7 @@ _STREAM_DESCRIPTION = """Server-sent events: `log` with data `{"offset": n, "tex
 attempt begins, from offset 0; `end` with the final status, after which the stream closes. `Last-Event-ID` goes on
 without a gap or a repeat, at any process of the API."""
 
-router = APIRouter(prefix=PREFIX, tags=["Images"])
+router = APIRouter(prefix=IMAGES, tags=["Images"])
 
 
 @readable(

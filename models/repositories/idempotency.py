@@ -30,6 +30,7 @@ class KeptAnswer:
     status: int
     media_type: str
     body: bytes
+    location: str | None = None  # what the header of that name said
 
 
 class IdempotencyRepository:
@@ -60,12 +61,14 @@ class IdempotencyRepository:
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was used with another body; send a new key with a new request."
             )
-        return KeptAnswer(kept.status, kept.media_type, kept.body)
+        return KeptAnswer(kept.status, kept.media_type, kept.body, kept.location)
 
     async def keep(self, request: RequestKey, answer: KeptAnswer) -> None:
         """Keep the first answer, in the transaction that made it."""
-        kept = update(IdempotencyKey).values(status=answer.status, media_type=answer.media_type, body=answer.body)
-        await self._session.execute(kept.where(_is_of(request)))
+        kept = update(IdempotencyKey).where(_is_of(request))
+        await self._session.execute(
+            kept.values(status=answer.status, media_type=answer.media_type, body=answer.body, location=answer.location)
+        )
 
     async def forget_old(self, limit: int) -> int:
         """Delete up to `limit` keys that are older than a day; return how many."""

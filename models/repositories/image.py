@@ -14,6 +14,8 @@ from models.repositories.delivery import DeliveryRepository
 from models.repositories.event import EventRepository
 from models.repositories.project import ProjectRepository
 from models.rules.build_lifecycle import BuildStatus, ImageStatus
+from models.rules.errors.database import DatabaseBusy
+from models.rules.errors.domain import ImageInTheWay
 from models.rules.errors.request import ImageExists, ImageInUse, ImageNotFound, QueueFull
 from models.rules.identifiers import image_build_name, new_id
 from models.rules.image_order import ImageOrder
@@ -61,7 +63,7 @@ class ImageRepository:
         """Write the image, its new build and the key for delivery; return their ids.
 
         Raises ImageExists (naming the id) while the name:tag is pending, building, or success without force_rebuild;
-        QueueFull; RequestInvalid for an unknown or inactive project.
+        QueueFull; DatabaseBusy; RequestInvalid for an unknown or inactive project.
         """
         project_id = None if order.project is None else await self._projects.active_id(order.project)
         build_id = new_id()
@@ -120,12 +122,13 @@ class ImageRepository:
             raise ImageNotFound(f"There is no image {image_id}.")
         image, build = locked
         if image.build_status in {ImageStatus.PENDING, ImageStatus.BUILDING}:
-            raise ImageInUse(f"Image {image_id} is {image.build_status}; cancel its build or wait until it has ended.")
-        used_by = await self._session.scalar(
-            select(col(Product.slug)).where(col(Product.image_id) == image_id).order_by(col(Product.id)).limit(1)
-        )
-        if used_by is not None:
-            raise ImageInUse(f"Image {image_id} is used by product '{used_by}'; give that another image first.")
+            detail = f"Image {image_id} is {image.build_status}; cancel its build or wait until it has ended."
+            raise ImageInUse(detail, in_the_way=_in_the_way(image))
+        using = select(Product).where(col(Product.image_id) == image_id).order_by(col(Product.id)).limit(1)
+        product = (await self._session.execute(using)).scalar_one_or_none()
+        if product is not None:
+            detail = f"Image {image_id} is used by product '{product.slug}'; give that another image first."
+            raise ImageInUse(detail, in_the_way=_in_the_way(image, product))
         await self._close(build, "image deleted", actor)
         await self._session.execute(delete(DockerImage).where(col(DockerImage.id) == image_id))
 
@@ -147,13 +150,14 @@ class ImageRepository:
             if image_id is not None:
                 return image_id
         else:
-            raise ImageExists(f"{order.name_key}:{order.tag} is being changed by others; try again.")
+            raise DatabaseBusy(f"{order.name_key}:{order.tag} is being changed by others; try again.")
         image, old_build = locked
         is_free = image.build_status == ImageStatus.FAILED
         if not is_free and not (order.force_rebuild and image.build_status == ImageStatus.SUCCESS):
             is_done = image.build_status == ImageStatus.SUCCESS
             hint = "; send force_rebuild to build it again" if is_done else "; wait for its end"
-            raise ImageExists(f"{order.name_key}:{order.tag} is image {image.id}, which is {image.build_status}{hint}.")
+            detail = f"{order.name_key}:{order.tag} is image {image.id}, which is {image.build_status}{hint}."
+            raise ImageExists(detail, in_the_way=_in_the_way(image))
         await self._close(old_build, "superseded", actor)
         cleared = {"build_error": None, "built_at": None, "image_uri": None, "docker_image_id": None}
         cleared |= {"digest": None, "size_bytes": None, "revoked_at": None, "revoke_reason": None}
@@ -204,6 +208,16 @@ class ImageRepository:
             col(Build.image_name) == order.name_key, col(Build.image_tag) == order.tag
         )
         return ((await self._session.scalar(newest)) or 0) + 1
+
+
+def _in_the_way(image: DockerImage, product: Product | None = None) -> ImageInTheWay:
+    return ImageInTheWay(
+        image_id=image.id or 0,
+        build_id=image.build_id,
+        build_status=image.build_status,
+        product_id=product.id if product is not None else None,
+        product_slug=product.slug if product is not None else None,
+    )
 
 
 def _row_columns(order: ImageOrder, build_id: UUID) -> dict[str, Any]:

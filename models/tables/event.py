@@ -40,6 +40,7 @@ class IdempotencyKey(SQLModel, table=True):
     status: int
     media_type: str = text_column()
     body: bytes = Field(sa_type=LargeBinary)
+    location: str | None = text_column(default=None)
     created_at: datetime = created_at_column()
 
 

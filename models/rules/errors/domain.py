@@ -1,9 +1,22 @@
 """The one family of errors: what the service knows how to say. Anything else is a defect and stays loud."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
+from uuid import UUID
 
 _LONGEST_DETAIL = 2000
+
+
+@dataclass(frozen=True)
+class ImageInTheWay:
+    """What a request met, for programs: whoever is refused need not read the sentence to find it."""
+
+    image_id: int
+    build_id: UUID  # of the newest build
+    build_status: str  # pending, building, success or failed
+    product_id: int | None = None
+    product_slug: str | None = None
 
 
 class DomainError(Exception):
@@ -11,8 +24,11 @@ class DomainError(Exception):
     status: ClassVar[int]  # what an HTTP caller sees
     retryable: ClassVar[bool] = False  # True: the same call may succeed later by itself
 
-    def __init__(self, detail: str, *, retry_after: timedelta | None = None) -> None:
-        """`detail` is one sentence that says what to do next, without a secret; `retry_after` is known to few."""
+    def __init__(
+        self, detail: str, *, retry_after: timedelta | None = None, in_the_way: ImageInTheWay | None = None
+    ) -> None:
+        """`detail` is one sentence that says what to do next, without a secret; the rest is known to few."""
         super().__init__(detail[:_LONGEST_DETAIL])
         self.detail = detail[:_LONGEST_DETAIL]
         self.retry_after = retry_after
+        self.in_the_way = in_the_way

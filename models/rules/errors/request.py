@@ -19,10 +19,14 @@ class ImageNotFound(DomainError):
 
 
 class ImageExists(DomainError):
+    """The name:tag has an image that is not failed: the members name it, Location leads to it."""
+
     code, status = "image_exists", 409
 
 
 class ImageInUse(DomainError):
+    """It is pending or building, or a product uses it, which the members name."""
+
     code, status = "image_in_use", 409
 
 

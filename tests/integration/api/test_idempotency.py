@@ -55,6 +55,7 @@ async def test_a_refusal_is_kept_like_any_answer(server: RunningApi) -> None:
     await builder.fail(await builder.claim(image["build_id"]), "no luck")
     again = await server.http.post(PATH, json=order_of(), headers=KEY)
     assert (again.status_code, again.content) == (409, first.content)
+    assert again.headers["location"] == first.headers["location"] == f"/api/v1/images/{image['id']}"
     assert again.headers["content-type"] == "application/problem+json"
     assert (await server.http.post(PATH, json=order_of())).status_code == 201
 

@@ -12,7 +12,7 @@ from activities.relay.delivery import deliver_dirty
 from models.postgres.database import Database
 from models.repositories.event import EventRepository
 from models.repositories.image import ImageRepository
-from models.tables.project import Project
+from models.tables.project import Product, Project
 from tests.support.builds.api_builds import FULL_COMMIT, ReportingBuilder, begun, failed, succeeded
 from tests.support.eventually import eventually
 from tests.support.servers.api_server import RunningApi, order_of, running_api
@@ -65,6 +65,17 @@ async def test_a_second_order_of_the_same_image_names_the_first(
     assert problem["code"] == "image_exists"
     assert f"image {image['id']}" in problem["detail"]
     assert status in problem["detail"]
+    assert (problem["image_id"], problem["build_id"]) == (image["id"], image["build_id"])
+    assert problem["build_status"] == status
+    assert answer.headers["location"] == f"/api/v1/images/{image['id']}"
+
+
+async def test_what_is_in_the_way_is_where_the_refusal_leads(server: RunningApi) -> None:
+    await server.order()
+    refused = await server.http.post("/api/v1/images", json=order_of())
+    there = await server.http.get(refused.headers["location"])
+    assert there.json()["id"] == refused.json()["image_id"]
+    assert there.json()["build_id"] == refused.json()["build_id"]
 
 
 async def test_a_hundred_identical_orders_at_once_start_one_build(server: RunningApi) -> None:
@@ -230,3 +241,40 @@ async def test_an_image_that_is_being_built_cannot_be_deleted(server: RunningApi
     answer = await server.http.delete(f"/api/v1/images/{image['id']}")
     assert answer.status_code == 409
     assert "building" in answer.json()["detail"]
+    assert _members(answer.json()) == {
+        "image_id": image["id"],
+        "build_id": image["build_id"],
+        "build_status": "building",
+    }
+    assert answer.headers["location"] == f"/api/v1/images/{image['id']}"
+
+
+async def test_an_image_that_a_product_uses_cannot_be_deleted_and_names_the_product(
+    server: RunningApi, builder: ReportingBuilder, database: Database
+) -> None:
+    image = await succeeded(server, builder)
+    async with database.transaction() as session:
+        session.add(Product(name="The shop", slug="shop", port=8100, replicas=1, image_id=image["id"]))
+    answer = await server.http.delete(f"/api/v1/images/{image['id']}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "image_in_use")
+    members = _members(answer.json())
+    assert members.pop("product_id") >= 1
+    assert members == {
+        "image_id": image["id"],
+        "build_id": image["build_id"],
+        "build_status": "success",
+        "product_slug": "shop",
+    }
+    assert answer.headers["location"] == f"/api/v1/images/{image['id']}"
+
+
+async def test_a_refusal_with_nothing_in_the_way_names_nothing(bystander: RunningApi) -> None:
+    for answer in (await bystander.http.get("/api/v1/images/1"), await bystander.http.post("/api/v1/images", json={})):
+        assert "location" not in answer.headers
+        assert _members(answer.json()) == {}
+
+
+def _members(problem: dict[str, Any]) -> dict[str, Any]:
+    """Return what a problem says beyond RFC 9457's own members and ours of every refusal."""
+    ordinary = {"type", "title", "status", "detail", "code", "correlation_id", "errors"}
+    return {name: value for name, value in problem.items() if name not in ordinary}
