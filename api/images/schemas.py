@@ -91,6 +91,7 @@ _ANSWER_EXAMPLE: JsonDict = {
     "docker_image_id": None,
     "size_bytes": None,
     "progress": {"step": 1, "steps": 3, "text": "step 1 of 3"},
+    "waits_for": None,
     "duration": None,
     "log_notice": None,
     "cancel_requested_at": None,
@@ -123,6 +124,12 @@ class ImageAnswer(BaseModel):
     docker_image_id: str | None
     size_bytes: int | None
     progress: ProgressAnswer | None
+    waits_for: str | None = Field(
+        description="what an open build waits for, as a sentence for people: a slot, with its place in the queue;"
+        " GitHub, the Docker engine or a registry that does not answer, why, and when the next try is; an unpause."
+        " Null while it works, and once it has ended",
+        examples=["A free slot on a builder: this build is number 3 in the queue."],
+    )
     duration: float | None = Field(description="seconds from the build's start to its end")
     log_notice: str | None = Field(description="what of the log the engine clipped or lost")
     cancel_requested_at: Moment | None
@@ -152,6 +159,7 @@ class ImageAnswer(BaseModel):
             docker_image_id=image.docker_image_id,
             size_bytes=image.size_bytes,
             progress=_progress(view),
+            waits_for=view.waits_for,
             duration=_duration(view),
             log_notice=view.execution.log_loss if view.execution is not None else None,
             cancel_requested_at=build.cancel_requested_at,

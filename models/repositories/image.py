@@ -1,5 +1,6 @@
 """All SQL of images: ordering one, which starts a build, and reading them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from sqlmodel import col
 from models.repositories.delivery import DeliveryRepository
 from models.repositories.event import EventRepository
 from models.repositories.project import ProjectRepository
+from models.repositories.queue.waiting import WaitingBuild, WaitRepository, holds
 from models.rules.build_lifecycle import BuildStatus, ImageStatus
 from models.rules.errors.database import DatabaseBusy
 from models.rules.errors.domain import ImageInTheWay
@@ -24,6 +26,7 @@ from models.tables.build import IS_QUEUED, Build, BuildProgress, BuildState
 from models.tables.execution import BuildExecution
 from models.tables.image import DockerImage
 from models.tables.project import Product
+from models.tables.waiting import BuildWait
 
 _QUEUE_LOCK = 7_120_733_013  # one key: whoever adds to the queue counts it first
 _ORDER_TRIES = 3
@@ -38,6 +41,7 @@ class ImageView:
     progress: BuildProgress | None
     execution: BuildExecution | None
     last_lines: str | None  # for lists: the last line while building, the tail when failed
+    waits_for: str | None  # what an open build waits for, as a sentence
 
     @property
     def workflow_id(self) -> str:
@@ -96,7 +100,7 @@ class ImageRepository:
         row = (await self._session.execute(_views().where(col(DockerImage.id) == image_id))).one_or_none()
         if row is None:
             raise ImageNotFound(f"There is no image {image_id}.")
-        return ImageView(*row)
+        return (await self._viewed([row]))[0]
 
     async def page(self, status: ImageStatus | None, after: PageKey | None, limit: int) -> list[ImageView]:
         """Return up to `limit` images, newest first, that come after the given place."""
@@ -110,7 +114,7 @@ class ImageRepository:
         listed = (
             _views().join(page, page.c.id == col(DockerImage.id)).order_by(page.c.created_at.desc(), page.c.id.desc())
         )
-        return [ImageView(*row) for row in await self._session.execute(listed)]
+        return await self._viewed((await self._session.execute(listed)).all())
 
     async def delete(self, image_id: int, actor: str) -> None:
         """Remove the record, never the Docker image; a build that waits for resume is closed and stays.
@@ -131,6 +135,14 @@ class ImageRepository:
             raise ImageInUse(detail, in_the_way=_in_the_way(image, product))
         await self._close(build, "image deleted", actor)
         await self._session.execute(delete(DockerImage).where(col(DockerImage.id) == image_id))
+
+    async def _viewed(self, rows: Sequence[Any]) -> list[ImageView]:
+        waiting = [WaitingBuild(build, execution, told) for _, build, _, execution, _, told in rows]
+        sentences = await WaitRepository(self._session).sentences(waiting)
+        return [
+            ImageView(image, build, progress, execution, last_lines, waits_for)
+            for (image, build, progress, execution, last_lines, _), waits_for in zip(rows, sentences, strict=True)
+        ]
 
     async def _new_row(self, order: ImageOrder, build_id: UUID) -> int | None:
         new = postgresql.insert(DockerImage).values(
@@ -273,8 +285,9 @@ def _views() -> Select[Any]:
         col(BuildExecution.build_id) == col(Build.id), col(BuildExecution.attempt) == col(Build.attempt)
     )
     return (
-        select(DockerImage, Build, BuildProgress, BuildExecution, last_lines)
+        select(DockerImage, Build, BuildProgress, BuildExecution, last_lines, BuildWait)
         .join(Build, col(Build.id) == col(DockerImage.build_id))
         .outerjoin(BuildProgress, col(BuildProgress.build_id) == col(Build.id))
         .outerjoin(BuildExecution, newest_execution)
+        .outerjoin(BuildWait, holds())
     )

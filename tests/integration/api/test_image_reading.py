@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from activities.waiting import WaitNote
+from models.postgres.database import Database
 from tests.support.builds.api_builds import ReportingBuilder, begun, succeeded
 from tests.support.eventually import eventually
 from tests.support.servers.api_server import RunningApi, order_of, running_api
@@ -53,6 +55,19 @@ async def test_a_list_shows_the_last_line_while_building_and_the_tail_after_a_fa
         page = await server.http.get("/api/v1/images", params={"status_filter": status})
         assert [image["name"] for image in page.json()] == names
     assert failing["build_status"] == "pending"
+
+
+async def test_an_image_says_what_its_build_waits_for(
+    server: RunningApi, builder: ReportingBuilder, database: Database
+) -> None:
+    row, checkpoint = await begun(server, builder)
+    assert row["waits_for"] is None
+    note = WaitNote(database, server.api.given.hints, checkpoint)
+    await note.tell("GitHub does not answer.")
+    assert (await server.image(row["id"]))["waits_for"] == "GitHub does not answer."
+    assert (await server.http.get("/api/v1/images")).json()[0]["waits_for"] == "GitHub does not answer."
+    await builder.succeed(checkpoint)
+    assert (await server.image(row["id"]))["waits_for"] is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,162 @@
+"""All SQL of what builds wait for: told by their stages, or read from their place in the queue."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from models.rules.build_lifecycle import OPEN, BuildStatus, StateCode
+from models.rules.waiting import ToldWait, sentence
+from models.tables.build import Build
+from models.tables.execution import BuildExecution
+from models.tables.waiting import BuildWait
+
+# between the end of an attempt and the report that follows from it, its build is in no queue
+_JUST_ENDED = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How long a stage has been waiting, by the database's clock, and how many of its tries that cost."""
+
+    since: datetime
+    now: datetime
+    tries: int
+
+
+@dataclass(frozen=True)
+class WaitingBuild:
+    """A build that may wait, its newest attempt, and what its stage told."""
+
+    build: Build
+    execution: BuildExecution | None
+    told: BuildWait | None
+
+    @property
+    def is_worked_on(self) -> bool:
+        return self.execution is not None and self.execution.outcome is None
+
+    @property
+    def may_be_queued(self) -> bool:
+        at = (self.build.status, self.build.current_state)
+        return at == (BuildStatus.RUNNING, StateCode.BUILD) and not self.is_worked_on
+
+    def sentence(self, place: int | None) -> str | None:
+        if self.build.status not in OPEN:
+            return None
+        told, execution = self.told, self.execution
+        if told is None or told.waits_for is None:
+            shown = None
+        elif self.is_worked_on and execution is not None and execution.started_at > told.told_at:
+            shown = None  # it was told of a try before this attempt
+        else:
+            shown = ToldWait(told.waits_for, told.next_try_at)
+        return sentence(is_paused=self.build.paused and not self.is_worked_on, told=shown, place=place)
+
+
+def holds() -> ColumnElement[bool]:
+    """Say in SQL whether what was told of a build is still true of it."""
+    return and_(
+        col(BuildWait.build_id) == col(Build.id),
+        col(BuildWait.epoch) == col(Build.epoch),
+        col(BuildWait.seq) == col(Build.seq),
+        col(Build.status) == BuildStatus.RUNNING,
+    )
+
+
+class WaitRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def tell(
+        self,
+        build_id: UUID,
+        code: int,
+        what: str,
+        *,
+        run_id: str | None = None,
+        next_try_in: timedelta | None = None,
+        is_failed_try: bool = False,
+    ) -> Wait | None:
+        """Store what the stage of a state waits for, over what it told before. A repeat says the same.
+
+        None, and nothing stored, when the build is not in that state any more, or another run has it.
+        """
+        now = func.clock_timestamp()
+        is_running = and_(col(Build.status) == BuildStatus.RUNNING, col(Build.current_state) == code)
+        if run_id is not None:
+            is_running = and_(is_running, col(Build.run_id) == run_id)
+        told = select(
+            col(Build.id),
+            col(Build.epoch),
+            col(Build.seq),
+            literal(what),
+            now + next_try_in if next_try_in is not None else literal(None),
+            now,
+            now,
+            literal(int(is_failed_try)),
+        ).where(col(Build.id) == build_id, is_running)
+        columns = ["build_id", "epoch", "seq", "waits_for", "next_try_at", "since", "told_at", "tries"]
+        stored = postgresql.insert(BuildWait).from_select(columns, told)
+        new = stored.excluded
+        is_same_stay = and_(col(BuildWait.epoch) == new.epoch, col(BuildWait.seq) == new.seq)
+        changes = {name: new[name] for name in columns[1:]} | {
+            "since": case((is_same_stay, func.coalesce(col(BuildWait.since), new.since)), else_=new.since),
+            "tries": case((is_same_stay, col(BuildWait.tries) + new.tries), else_=new.tries),
+        }
+        written = stored.on_conflict_do_update(index_elements=["build_id"], set_=changes)
+        row = (
+            await self._session.execute(
+                written.returning(col(BuildWait.since), col(BuildWait.told_at), col(BuildWait.tries))
+            )
+        ).one_or_none()
+        return Wait(row.since or row.told_at, row.told_at, row.tries) if row is not None else None
+
+    async def clear(self, build_id: UUID, code: int) -> None:
+        """Say that the stage of a state works again; how many tries the waiting cost stays known."""
+        await self._session.execute(
+            update(BuildWait)
+            .where(col(BuildWait.build_id) == build_id, col(Build.current_state) == code, holds())
+            .values(waits_for=None, next_try_at=None, since=None, told_at=func.clock_timestamp())
+            .execution_options(synchronize_session=False)
+        )
+
+    async def tries(self, build_id: UUID) -> int:
+        """Return how many tries of the state that the build is in met what cannot be reached."""
+        found = select(col(BuildWait.tries)).join(Build, holds()).where(col(Build.id) == build_id)
+        return (await self._session.scalar(found)) or 0
+
+    async def sentences(self, builds: Sequence[WaitingBuild]) -> list[str | None]:
+        """Return what each of these waits for; one query when some may stand in the queue for a slot, else none."""
+        queued = [each.build.id for each in builds if each.may_be_queued]
+        places = await self.places(queued) if queued else {}
+        return [each.sentence(places.get(each.build.id)) for each in builds]
+
+    async def places(self, build_ids: Collection[UUID]) -> dict[UUID, int]:
+        """Return the places of those of these builds that wait for a slot: by priority, then age, 1 first."""
+        works = exists().where(
+            col(BuildExecution.build_id) == col(Build.id),
+            or_(
+                and_(col(BuildExecution.outcome).is_(None), col(BuildExecution.lease_until) > func.clock_timestamp()),
+                col(BuildExecution.ended_at) > func.clock_timestamp() - _JUST_ENDED,
+            ),
+        )
+        place = func.row_number().over(order_by=(col(Build.priority), col(Build.id))).label("place")
+        queue = (
+            select(col(Build.id), place)
+            .where(
+                col(Build.status) == BuildStatus.RUNNING,
+                col(Build.current_state) == StateCode.BUILD,
+                ~col(Build.paused),
+                col(Build.cancel_requested_at).is_(None),
+                ~works,
+            )
+            .subquery()
+        )
+        found = await self._session.execute(select(queue.c.id, queue.c.place).where(queue.c.id.in_(build_ids)))
+        return {row.id: row.place for row in found}
