@@ -1,9 +1,6 @@
 """Logs of images: whole, and as they grow."""
 
-import json
-import re
-from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Annotated
@@ -17,19 +14,19 @@ from api.border.demand import IntegerFrom
 from api.border.problems import answers
 from api.border.routing import readable
 from api.images.parameters import LARGEST_ID, ImageId
-from api.logs.streams import AttemptBegan, Ended, LogEvent, LogPlace, Wrote
+from api.logs.events import COME_BACK, last_event, server_sent
+from api.logs.streams import AttemptBegan, LogPlace
 from api.parts import UsableApi
 from api.paths import IMAGES
 from models.repositories.log import LogRepository, StoredLog
-from models.rules.build_lifecycle import IMAGE_STATUS, BuildStatus
 from models.rules.errors.database import DatabaseUnreachable, PoolExhausted
 from models.rules.errors.request import ImageNotFound, LogNotFound, RequestInvalid
 
 Attempt = Annotated[int, IntegerFrom(1, LARGEST_ID)]
 _PLAIN = "text/plain; charset=utf-8"
+_EVENTS = "text/event-stream"
 _PING_SECONDS = 15
-_COME_BACK_MILLISECONDS = 1000
-_PLACE = re.compile(r"(\d{1,9})\.(\d{1,15})", re.ASCII)
+_UNKEPT = {"Cache-Control": "no-store"}
 _ANSWERS = answers(
     RequestInvalid,
     ImageNotFound,
@@ -37,10 +34,19 @@ _ANSWERS = answers(
     DatabaseUnreachable,
     PoolExhausted,
 )
-_STREAM_DESCRIPTION = """Server-sent events: `log` with data `{"offset": n, "text": …}`, or
-`{"offset": n, "base64": …}` where bytes are no UTF-8, and id `<attempt>.<end offset>`; `attempt` when another
-attempt begins, from offset 0; `end` with the final status, after which the stream closes. `Last-Event-ID` goes on
-without a gap or a repeat, at any process of the API."""
+_STREAM_DESCRIPTION = """Server-sent events, at any process of the API:
+
+- `log` with data `{"offset": n, "text": …}`, or `{"offset": n, "base64": …}` where bytes are no UTF-8;
+- `attempt` with data `{"generation": n, "attempt": n}` when another log begins: of another attempt, or of another
+  build of the image. Forget what was read; what follows begins at offset 0;
+- `end` with data `{"status": …, "build_error": …, "log_notice": …}`, after which the stream closes.
+
+The id is `<generation>.<attempt>.<end offset>`, that of `end` has `.end` behind it. Sent back as `Last-Event-ID` it
+goes on without a gap or a repeat. When the image is built anew meanwhile, or the id is of another log (also one of the
+older form `<attempt>.<offset>`), the stream begins the newest log with `attempt`.
+
+**After `end`, close**: an EventSource would come back by itself. Who comes back with the id of `end` gets 204, which
+ends an EventSource for good, while the image has no newer build; who missed `end` gets it again."""
 
 router = APIRouter(prefix=IMAGES, tags=["Images"])
 
@@ -83,23 +89,30 @@ async def read_log(
     response_class=EventSourceResponse,
     summary="Follow a log",
     description=_STREAM_DESCRIPTION,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **_ANSWERS},
+    responses={
+        200: {"content": {_EVENTS: {"schema": {"type": "string"}}}},
+        204: {"description": "You have heard all, the end too: do not come back"},
+        **_ANSWERS,
+    },
 )
 async def stream_log(
+    request: Request,
     image_id: ImageId,
     api: UsableApi,
     last_event_id: Annotated[str | None, Query(description="where a header cannot be sent")] = None,
     last_event_id_header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
-) -> EventSourceResponse:
+) -> Response:
+    last = last_event(last_event_id_header or last_event_id)
     log = await _stored(api, image_id, None)
-    given = _place(last_event_id_header or last_event_id)
-    is_known = given is None or await api.tails.knows(log, given)
-    place = given if given is not None and is_known else LogPlace(log.attempt, 0)
-    return EventSourceResponse(
-        _events(api, log, place, begins_anew=not is_known),
-        ping=_PING_SECONDS,
-        headers={"Cache-Control": "no-store"},
-    )
+    start = LogPlace(log.generation, log.attempt, 0)
+    place = start if last is None else last.place
+    left = None if place is None else await api.tails.left(log, place)
+    if last is not None and last.has_heard_all and left == 0 and not log.is_build_open:
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=_UNKEPT)
+    if request.method == "HEAD":
+        return Response(headers=_UNKEPT, media_type=_EVENTS)
+    events = _events(api, log, start if place is None or left is None else place, begins_anew=left is None)
+    return EventSourceResponse(events, ping=_PING_SECONDS, headers=_UNKEPT)
 
 
 def _tag(log: StoredLog, size_bytes: int) -> str:
@@ -124,40 +137,12 @@ async def _pages(api: UsableApi, log: StoredLog, size: int) -> AsyncIterator[byt
             yield page
 
 
-def _place(last_event_id: str | None) -> LogPlace | None:
-    if not last_event_id:
-        return None
-    found = _PLACE.fullmatch(last_event_id)
-    if found is None:
-        raise RequestInvalid("Last-Event-ID must be one that this stream gave, such as 1.4096; or send none.")
-    return LogPlace(int(found[1]), int(found[2]))
-
-
 async def _events(
     api: UsableApi, log: StoredLog, place: LogPlace, *, begins_anew: bool
 ) -> AsyncGenerator[ServerSentEvent, None]:
+    yield COME_BACK
     if begins_anew:
-        yield _event(AttemptBegan(log.attempt))
+        yield server_sent(AttemptBegan(place))
     async with aclosing(api.tails.follow(log.build_id, place)) as events:
         async for event in events:
-            yield _event(event)
-
-
-def _event(event: LogEvent) -> ServerSentEvent:
-    match event:
-        case Wrote(attempt, piece):
-            shown = {"base64": b64encode(piece.data).decode()} if piece.text is None else {"text": piece.text}
-            return _named("log", LogPlace(attempt, piece.end), {"offset": piece.offset, **shown})
-        case AttemptBegan(attempt):
-            return _named("attempt", LogPlace(attempt, 0), {"attempt": attempt})
-        case Ended(place, status, error, loss):
-            ended = {"status": IMAGE_STATUS[BuildStatus(status)], "build_error": error, "log_notice": loss}
-            return _named("end", place, ended)
-        case _:
-            return ServerSentEvent(retry=_COME_BACK_MILLISECONDS)
-
-
-def _named(name: str, place: LogPlace, data: Mapping[str, object]) -> ServerSentEvent:
-    return ServerSentEvent(
-        json.dumps(data, ensure_ascii=False), event=name, id=f"{place.attempt}.{place.offset}", sep="\n"
-    )
+            yield server_sent(event)

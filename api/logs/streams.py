@@ -6,7 +6,6 @@ A tail keeps the newest bytes; a reader that fell behind reads stored bytes by h
 import asyncio
 import contextvars
 import logging
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from uuid import UUID
 
 from prometheus_client import Gauge
 
+from api.logs.ring import KEPT_BYTES, Ring
 from api.logs.stored import StoredLogs
 from api.logs.text import LogCutter, LogPiece
 from models.postgres.database import Database
@@ -21,11 +21,9 @@ from models.postgres.hints import Hints, build_topic
 from models.repositories.log import LogRepository, StoredLog
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.request import LogNotFound
-from models.rules.log_chunk import LogBytes
 
 log = logging.getLogger(__name__)
 
-_KEPT_BYTES = 1024 * 1024
 _PAGE = 256 * 1024
 _PIECE = 32 * 1024
 _LOOK_SECONDS = 1.0
@@ -33,15 +31,16 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class LogPlace:
-    """How far a reader is: `offset` bytes into the log of this attempt."""
+    """How far a reader is: `offset` bytes into the log of this attempt of this build of the image."""
 
+    generation: int
     attempt: int
     offset: int
 
 
 @dataclass(frozen=True)
 class Wrote:
-    attempt: int
+    place: LogPlace  # behind the piece
     piece: LogPiece
 
 
@@ -49,7 +48,7 @@ class Wrote:
 class AttemptBegan:
     """What follows is another attempt's log, from its start."""
 
-    attempt: int
+    place: LogPlace
 
 
 @dataclass(frozen=True)
@@ -68,28 +67,6 @@ class Interrupted:
 
 
 LogEvent = Wrote | AttemptBegan | Ended | Interrupted
-
-
-class Ring:
-    """The newest bytes of a log, about `_KEPT_BYTES` of them."""
-
-    def __init__(self, start: int) -> None:
-        self.start = self.end = start
-        self._runs: deque[LogBytes] = deque()
-
-    def add(self, run: LogBytes) -> None:
-        self._runs.append(run)
-        self.end = run.end
-        while self.end - self._runs[0].end >= _KEPT_BYTES:
-            self._runs.popleft()
-        self.start = self._runs[0].offset
-
-    def read(self, offset: int, most_bytes: int) -> bytes:
-        """Return bytes from `offset` on, which lies at or behind `start`; b"" at the end."""
-        for run in reversed(self._runs):
-            if run.offset <= offset:
-                return run.after(offset).data[:most_bytes]
-        return b""
 
 
 class Tail:
@@ -147,7 +124,7 @@ class Tail:
         size_bytes = 0
         if self.log is None or found.token != self.log.token:
             size_bytes = await self._logs.size(found)
-            self.ring = Ring(max(0, size_bytes - _KEPT_BYTES))  # what lies further back each reader fetches himself
+            self.ring = Ring(max(0, size_bytes - KEPT_BYTES))  # what lies further back each reader fetches himself
         self.log = found
         while await self._take_page(found):
             self.wake()
@@ -172,23 +149,24 @@ class _Reader:
     """How far one reader is."""
 
     def __init__(self, place: LogPlace) -> None:
+        self.generation = place.generation
         self.attempt = place.attempt
         self.cutter = LogCutter(place.offset)
 
     @property
     def place(self) -> LogPlace:
-        return LogPlace(self.attempt, self.cutter.offset)
+        return LogPlace(self.generation, self.attempt, self.cutter.offset)
 
     def begin(self, attempt: int) -> AttemptBegan:
         self.attempt, self.cutter = attempt, LogCutter(0)
-        return AttemptBegan(attempt)
+        return AttemptBegan(self.place)
 
     def skip_to(self, offset: int) -> None:
         self.cutter = LogCutter(offset)
 
     def take(self, data: bytes) -> Iterator[LogEvent]:
         for piece in self.cutter.cut(data):
-            yield Wrote(self.attempt, piece)
+            yield self._wrote(piece)
 
     def is_behind(self, tail: Tail) -> bool:
         """Say whether what comes next is no longer kept by the tail."""
@@ -201,9 +179,12 @@ class _Reader:
 
     def end(self, tail: Tail) -> Iterator[LogEvent]:
         for piece in self.cutter.rest():
-            yield Wrote(self.attempt, piece)
+            yield self._wrote(piece)
         if tail.log is not None:
             yield Ended(self.place, tail.log.status, tail.log.error, tail.log.loss)
+
+    def _wrote(self, piece: LogPiece) -> Wrote:
+        return Wrote(LogPlace(self.generation, self.attempt, piece.end), piece)
 
 
 class LogTails:
@@ -223,9 +204,15 @@ class LogTails:
         for tail in self._tails.values():
             tail.wake()
 
-    async def knows(self, newest: StoredLog, place: LogPlace) -> bool:
-        """Say whether a reader can go on at `place`: another process may have told him more than we have read."""
-        return place.attempt == newest.attempt and place.offset <= await self._logs.size(newest)
+    async def left(self, newest: StoredLog, place: LogPlace) -> int | None:
+        """Return how many bytes there are behind `place`, None when it is no place of this log.
+
+        It is the stored log that is asked: another process may have told the reader more than we have read.
+        """
+        if (place.generation, place.attempt) != (newest.generation, newest.attempt):
+            return None
+        left = await self._logs.size(newest) - place.offset
+        return left if left >= 0 else None
 
     async def follow(self, build_id: UUID, place: LogPlace) -> AsyncGenerator[LogEvent, None]:
         """Tell a build's log from `place` on, as it grows, until the build has ended."""

@@ -25,6 +25,7 @@ class StoredLog:
     """Where an attempt's log lies. `token` is None before the first attempt: the log is empty."""
 
     build_id: UUID
+    generation: int  # which build of its name:tag
     status: str
     error: str | None  # why the build failed
     attempt: int
@@ -156,6 +157,7 @@ def stored_log(build: Build, execution: BuildExecution | None) -> StoredLog:
     is_open = build.status in OPEN
     return StoredLog(
         build_id=build.id,
+        generation=build.generation or 0,
         status=build.status,
         error=build.error,
         attempt=execution.attempt if execution is not None else 0,

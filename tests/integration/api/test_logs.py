@@ -199,7 +199,7 @@ async def test_a_stream_goes_on_at_any_byte(server: RunningApi, builder: Reporti
     data = _odd_log(200_000)
     image_id, _ = await _built(server, builder, data)
     for offset in [0, len(data), *random.Random(3).sample(range(len(data)), 50)]:
-        log = ReadLog(bytearray(data[:offset]), last_id=f"1.{offset}")
+        log = ReadLog(bytearray(data[:offset]), last_id=f"1.1.{offset}")
         async with _stream(server.http, image_id, log.last_id) as answer:
             async for event in server_events(answer.aiter_bytes()):
                 log.take(event.kind, event.data, event.id)
@@ -224,7 +224,7 @@ async def test_a_stream_tells_of_a_new_attempt_and_of_the_end(server: RunningApi
     assert log.end == {"status": "failed", "build_error": "Docker build failed: exit code 9", "log_notice": None}
 
 
-@pytest.mark.parametrize("last_id", ["1.3", "7.0", "2.999"])
+@pytest.mark.parametrize("last_id", ["1.1.3", "1.7.0", "1.2.999", "2.2.7", "0.2.7", "2.7", "1.1.3.end", "1.3"])
 async def test_a_place_that_is_not_there_begins_the_newest_attempt_anew(
     server: RunningApi, builder: ReportingBuilder, last_id: str
 ) -> None:
@@ -234,11 +234,46 @@ async def test_a_place_that_is_not_there_begins_the_newest_attempt_anew(
     await builder.write(second, b"second\n")
     async with _stream(server.http, image_id, last_id) as answer:
         began, wrote = await _events(answer, 2)
-    assert (began.kind, json.loads(began.data)) == ("attempt", {"attempt": 2})
-    assert (wrote.kind, wrote.id, json.loads(wrote.data)) == ("log", "2.7", {"offset": 0, "text": "second\n"})
+    assert (began.kind, began.id) == ("attempt", "1.2.0")
+    assert json.loads(began.data) == {"generation": 1, "attempt": 2}
+    assert (wrote.kind, wrote.id, json.loads(wrote.data)) == ("log", "1.2.7", {"offset": 0, "text": "second\n"})
 
 
-@pytest.mark.parametrize("last_id", ["x", "1", "1.-1", "1.2.3", "0x1.1"])
+async def test_a_reader_of_an_image_that_is_built_again_begins_the_new_log_anew(
+    server: RunningApi, builder: ReportingBuilder
+) -> None:
+    image_id, _ = await _built(server, builder, b"the first build's log, which is long\n")
+    first = await read_stream(server.http, image_id)
+    again = await server.order(force_rebuild=True)
+    checkpoint = await builder.claim(again["build_id"])
+    attempt = await builder.attempt(checkpoint.build_id)
+    await builder.write(attempt, b"the second build's log, which is much longer than the first one's was\n")
+    for last_id in (first.last_id, first.last_id.removesuffix(".end"), "1.1.3"):
+        async with _stream(server.http, image_id, last_id) as answer:
+            began, wrote = await _events(answer, 2)
+        assert (began.kind, began.id) == ("attempt", "2.1.0")
+        assert json.loads(began.data) == {"generation": 2, "attempt": 1}
+        assert json.loads(wrote.data)["offset"] == 0
+        assert json.loads(wrote.data)["text"].startswith("the second")
+
+
+async def test_who_heard_a_failed_builds_end_hears_the_next_build(
+    server: RunningApi, builder: ReportingBuilder
+) -> None:
+    image_id, checkpoint, attempt = await _building(server, builder)
+    await builder.write(attempt, b"cut")
+    await builder.end(attempt, "failed", tail="cut")
+    await builder.fail(checkpoint, "no luck")
+    heard = await read_stream(server.http, image_id)
+    assert heard.last_id == "1.1.3.end"
+    row = await server.order()
+    assert row["id"] == image_id
+    async with _stream(server.http, image_id, heard.last_id) as answer:
+        (began,) = await _events(answer, 1)
+    assert (answer.status_code, began.kind, began.id) == (200, "attempt", "2.0.0")
+
+
+@pytest.mark.parametrize("last_id", ["x", "1", "1.-1", "1.2.3.4", "0x1.1.1", "1.1.1.End", "1.1.end.1", "9" * 999])
 async def test_an_id_that_no_stream_gave_is_refused(server: RunningApi, last_id: str) -> None:
     image = await server.order()
     async with _stream(server.http, image["id"], last_id) as answer:
@@ -247,12 +282,35 @@ async def test_an_id_that_no_stream_gave_is_refused(server: RunningApi, last_id:
 
 async def test_who_comes_back_after_the_end_gets_the_end_again(server: RunningApi, builder: ReportingBuilder) -> None:
     image_id, _ = await _built(server, builder, b"done\n")
-    last_id = (await read_stream(server.http, image_id)).last_id
     async with server.http.stream(
-        "GET", f"/api/v1/images/{image_id}/log/stream", params={"last_event_id": last_id}
+        "GET", f"/api/v1/images/{image_id}/log/stream", params={"last_event_id": "1.1.5"}
     ) as answer:
         (end,) = await _events(answer, 9)
-    assert end.kind == "end"
+    assert (end.kind, end.id) == ("end", "1.1.5.end")
+
+
+async def test_who_heard_the_end_is_told_not_to_come_back(server: RunningApi, builder: ReportingBuilder) -> None:
+    image_id, _ = await _built(server, builder, b"done\n")
+    last_id = (await read_stream(server.http, image_id)).last_id
+    path = f"/api/v1/images/{image_id}/log/stream"
+    for answer in (
+        await server.http.get(path, headers={"Last-Event-ID": last_id}),
+        await server.http.get(path, params={"last_event_id": last_id}),
+    ):
+        assert (answer.status_code, answer.content) == (204, b"")
+
+
+async def test_a_stream_says_first_how_soon_to_come_back(server: RunningApi) -> None:
+    image = await server.order()
+    async with _stream(server.http, image["id"]) as answer:
+        assert (await anext(answer.aiter_bytes())).startswith(b"retry: 1000\r\n\r\n")
+
+
+async def test_the_head_of_a_stream_comes_without_waiting_for_the_builds_end(server: RunningApi) -> None:
+    image = await server.order()
+    answer = await server.http.head(f"/api/v1/images/{image['id']}/log/stream")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"].startswith("text/event-stream")
 
 
 async def test_a_reader_who_does_not_read_harms_nobody(server: RunningApi, builder: ReportingBuilder) -> None:

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.logs.streams import Ring
+from api.logs.ring import Ring
 from api.logs.text import LogCutter, LogPiece, as_text
 from models.rules.log_chunk import LogBytes
 
