@@ -31,6 +31,14 @@ def end_orphaned_steps(cgroup: str, tree: Path = _TREE) -> int:
     return ended
 
 
+def remove_group(cgroup: str, tree: Path = _TREE) -> None:
+    """Take an engine's group away with all below it, once nothing runs there any more."""
+    tops = [tree / cgroup.strip("/"), *tree.glob(f"*/{cgroup.strip('/')}")]
+    for group in sorted((group for top in tops for group in [top, *top.rglob("*/")]), reverse=True):
+        with suppress(FileNotFoundError):  # one controller's folder may be a link to another's
+            group.rmdir()
+
+
 def _end_all_in(listing: Path) -> int:
     ended = 0
     with suppress(OSError):

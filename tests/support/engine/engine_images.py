@@ -1,6 +1,5 @@
 """Builds on the real engine for tests: everything made bears a label and is gone afterwards."""
 
-import os
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,9 +10,7 @@ from typing import TypedDict, Unpack
 from activities.adapters.docker.engine import DockerEngine
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineOutcome
 from models.rules.errors.domain import DomainError
-from standalone.engine.base_image import ensure_base_image
 
-ENGINE_URL = "unix:///var/run/docker.sock"
 LABEL = "slipway.test.run"
 
 
@@ -83,9 +80,9 @@ class Workshop:
 
 
 @asynccontextmanager
-async def open_workshop(folder: Path, engine: DockerEngine | None = None) -> AsyncIterator[Workshop]:
-    ensure_base_image(ENGINE_URL, os.environ, print)
-    workshop = Workshop(engine or DockerEngine(ENGINE_URL), folder)
+async def open_workshop(folder: Path, engine: DockerEngine) -> AsyncIterator[Workshop]:
+    """The engine must hold the base image, as `engines_under_test` gives them."""
+    workshop = Workshop(engine, folder)
     try:
         yield workshop
     finally:

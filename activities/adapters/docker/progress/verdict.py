@@ -13,10 +13,13 @@ _WRAPPING = re.compile(
     r"failed to solve(?: with frontend \S+)?: |failed to create LLB definition: |failed to compute cache key: "
     r"|failed to load cache key: |failed to read dockerfile: |rpc error: code = \w+ desc = "
 )
-_NO_STAGE = re.compile(r"target stage (?P<stage>.+) could not be found")
+_PARSE_ERROR = re.compile(
+    r"dockerfile parse error (?:on )?line "
+)  # with "on" since some version: equal faults read equal
+_NO_STAGE = re.compile(r"target stage (?P<quote>\"?)(?P<stage>.+)(?P=quote) could not be found")
 _NO_FILE = re.compile(r'"(?P<path>/[^"]*)"[^"]* not found|lstat (?P<lstat>\S+): no such file')
 _BASE_IMAGE = re.compile(r"(?:\[internal\] load metadata for|resolve image config for|(?:\[[^\]]*\] )?FROM) (\S+)")
-_DEFAULT_REGISTRY = re.compile(r"docker\.io/(?:library/)?")
+_DEFAULT_REGISTRY = re.compile(r"(?:docker-image://)?(?:docker\.io/(?:library/)?)?")
 _PROGRAM = re.compile(r"executor failed running \[.*\]: |process \".*\" did not complete successfully: ", re.DOTALL)
 _LONGEST_REASON = 600
 
@@ -66,7 +69,7 @@ def _without_steps(reason: str, request: EngineBuildRequest) -> str:
     """Explain what stopped the build before it had steps: the Dockerfile itself."""
     if no_stage := _NO_STAGE.search(reason):
         return f"the Dockerfile has no stage named {no_stage['stage']}; give another target"
-    return f"{request.dockerfile} cannot be built: {reason}"
+    return f"{request.dockerfile} cannot be built: {_PARSE_ERROR.sub('dockerfile parse error on line ', reason)}"
 
 
 def _bounded(reason: str) -> str:
