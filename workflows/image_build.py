@@ -79,4 +79,5 @@ class ImageBuild(BuildRecord):
             await workflow.wait_condition(self.is_called, timeout=limit)  # a parked run's first command, for ever
         except TimeoutError:
             raise ApplicationError("nobody resumed this build in time", type="build_not_resumed") from None
+        await self.hear_the_rest()
         await self.go_on(parked=False)

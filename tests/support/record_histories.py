@@ -1,16 +1,16 @@
-"""Record what runs of today's workflow write to Temporal: `python -m tests.support.record_histories`.
+"""Record what runs of today's workflow write to Temporal: `python -m tests.support.record_histories [VERSION]`.
 
-Run it before each release, and after a change of the order of commands that `workflow.patched` makes safe. It writes
-tests/histories/<version>/<shape>.json, one file per shape of a run, on a Temporal server of its own; files of earlier
-releases are never touched: tests/unit/workflows/test_histories.py replays them all, so that builds begun by any
-release go on.
+Run it after a change of the order of commands that `workflow.patched` makes safe, and with its version before each
+release. It writes tests/histories/<version>/<shape>.json, one file per shape of a run, on a Temporal server of its own;
+without a version into `unreleased`, which a release's own files replace. Files of releases are never touched:
+tests/unit/workflows/test_histories.py replays them all, so that builds begun by any release go on.
 Hosts, process ids and paths of this machine are taken out.
 """
 
 import asyncio
 import json
+import sys
 import tempfile
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +128,7 @@ def scrubbed(part: Any) -> Any:
     return {key: SCRUBBED if key in _OF_THIS_MACHINE and inner else scrubbed(inner) for key, inner in part.items()}
 
 
-async def main() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+async def main(version: str = "unreleased") -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with temporal_server(Path(folder)) as server:
             client = await connect(lazy=False, address=server.address)
@@ -147,5 +146,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(*sys.argv[1:]))
     end_process(0)

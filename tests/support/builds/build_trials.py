@@ -193,10 +193,18 @@ async def running_workers(
     client: Client, rows: BuildRows, stages: FakeStages, *interceptors: Interceptor
 ) -> AsyncIterator[None]:
     """Run a worker for each queue; `interceptors` see what the workflow asks Temporal for."""
+    async with running_runs(client, rows, *interceptors), running_stages(client, stages):
+        yield
+
+
+def running_runs(client: Client, rows: BuildRows, *interceptors: Interceptor) -> Worker:
+    """Return the worker of runs and their records, to be entered."""
+    return _worker(client, Queue.BUILDS, rows.record_activities, *interceptors, workflows=[ImageBuild])
+
+
+@asynccontextmanager
+async def running_stages(client: Client, stages: FakeStages) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(
-            _worker(client, Queue.BUILDS, rows.record_activities, *interceptors, workflows=[ImageBuild])
-        )
         for queue in (Queue.SOURCE, Queue.DOCKER, Queue.ENGINE, HOST_QUEUE):
             await stack.enter_async_context(_worker(client, queue, stages.activities))
         yield

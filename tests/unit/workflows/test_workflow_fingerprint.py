@@ -20,7 +20,7 @@ COMMANDS = {
     *("upsert_memo", "patched", "deprecate_patch", "cancellation_reason", "signal", "create_task", "shield", "uuid4"),
 }
 OURS = {"claim", "enter", "leave", "report", "go_on", "run", "_record", "_pass_on_one_wish", "_pass_wishes_on"}
-OURS |= {"_begin", "_build", "_wait_for_resume", "_wish"}
+OURS |= {"_begin", "_build", "_wait_for_resume", "_wish", "hear_the_rest", "raise_when_cancelled"}
 WHAT_TO_DO = """
 The order of commands of a workflow has changed. A build that an older release has begun replays its history against
 this code and fails when a command is new, gone or moved. So either
@@ -31,7 +31,7 @@ this code and fails when a command is new, gone or moved. So either
 
 The parked run's first command is its timer: that may never change. Then record today's histories with
 `python -m tests.support.record_histories`, and accept the new order with
-`python -m tests.unit.test_workflow_fingerprint`, in the same commit as the change.
+`python -m tests.unit.workflows.test_workflow_fingerprint`, in the same commit as the change.
 """
 
 
@@ -90,7 +90,7 @@ def test_the_fingerprint_sees_the_whole_workflow() -> None:
     seen = fingerprint()
     assert seen["image_build.STAGES"][0] == "10 'resolve_tag'"
     assert len(seen["image_build.STAGES"]) == 6
-    assert seen["image_build.ImageBuild._wait_for_resume"] == ["wait_condition timeout", "go_on"]
+    assert seen["image_build.ImageBuild._wait_for_resume"] == ["wait_condition timeout", "hear_the_rest", "go_on"]
     assert seen["build_record.BuildRecord._record"] == ["execute_local_activity", "execute_activity"]
     assert "continue_as_new" in seen["build_record.BuildRecord.go_on"]
     assert seen["stage.Stage._execute"] == ["execute_activity"]
