@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from activities.builder.identity import BuilderIdentity
-from activities.image.context import locate_dockerfile
+from activities.image.context import locate_context
 from activities.log.shipper import LogShipper
 from activities.ports.engine import ContainerEngine, EngineBuild, EngineBuildRequest, EngineOutcome, EngineProgress
 from activities.ports.object_store import ObjectStore
@@ -186,13 +186,16 @@ class ExecutionRun:
         tree = work / "source"
         tree.mkdir(mode=0o700)
         await run_stoppable(partial(extract_archive, archive, tree, self._means.archive_limits))
-        context, dockerfile = await asyncio.to_thread(locate_dockerfile, tree, inputs.dockerfile_path)
+        context = await asyncio.to_thread(locate_context, tree, inputs.dockerfile_path, inputs.context)
         instance = self._means.identity.instance
         return EngineBuildRequest(
             engine_build_id=f"{instance}-{self._token}",
             tag=attempt_reference(self._build.build_id, self._token),
-            context_dir=context,
-            dockerfile=dockerfile,
+            context_dir=context.folder,
+            context_name=context.name,
+            dockerfile=inputs.dockerfile_path,
+            dockerfile_file=context.dockerfile,
+            ignore_file=context.ignore_file,
             labels={
                 Label.INSTANCE: instance,
                 Label.BUILD: str(self._build.build_id),

@@ -1,115 +1,114 @@
-"""A build's context, from a source tree to the tar that the engine reads.
+"""Where a build's context, its Dockerfile and its ignore file lie in a source tree.
 
-The engine applies no `.dockerignore` to a tar that it is sent, so it is applied here.
+Links are followed as BuildKit follows them: below the folder in question, as if that were the root of all.
 """
 
-import errno
 import os
-import stat
-import tarfile
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from activities.image.ignore_patterns import MOST_BYTES, IgnoreRules
-from models.rules.errors.source import DockerfileInvalid, IgnoreFileInvalid
+from activities.image.links import Followed, follow
+from models.rules.errors.source import DockerfileInvalid
 
 IGNORE_FILE = ".dockerignore"
 
-_CHUNK = 256 * 1024
 _LONGEST_PATH = 1024  # bytes
 _LONGEST_PART = 255
 _QUOTED = 120
 _MOST_SUGGESTIONS = 5
 _MOST_LOOKED_AT = 20_000  # files, for suggestions
 
-Write = Callable[[bytes], object]
-
 
 @dataclass(frozen=True)
-class ContextSummary:
-    """What was sent: `files` counts files and links, `size_bytes` their contents; and what was not.
+class BuildContext:
+    """No path here holds a link. `name` is the folder's path in the source, "." for its root, for words.
 
-    `ignored` counts a folder that is left out with all it holds as one.
+    The Dockerfile and its ignore file are regular files, which may lie outside the folder; no ignore file is no rules.
     """
 
-    files: int
-    size_bytes: int
-    ignored: int
+    folder: Path
+    name: str
+    dockerfile: Path
+    ignore_file: Path | None
 
 
-def locate_dockerfile(tree: Path, dockerfile_path: str) -> tuple[Path, str]:
-    """Return the context's folder, which is the Dockerfile's own, and the Dockerfile's name there. Blocks.
+def locate_context(tree: Path, dockerfile_path: str, context_path: str | None = None) -> BuildContext:
+    """Find what a build reads in the source below `tree`; without `context_path` the Dockerfile's own folder. Blocks.
 
-    Raises DockerfileInvalid when it is missing, is no plain file, or it or its folder leads out of the tree. A link
-    to a file inside the context is taken for that file.
+    Raises DockerfileInvalid, with a sentence about the path, when the Dockerfile or the folder is missing, is none, or
+    leads out of the source, or the Dockerfile is a link out of its context.
     """
-    asked = _checked_path(dockerfile_path)
+    asked = _checked_path(dockerfile_path, "Dockerfile")
     root = tree.resolve(strict=True)
-    context = _resolved(root / asked.parent)
-    if context is None or not context.is_dir():
+    own = _folder(root, asked.parent, f"the folder of {_quoted(asked)}")
+    folder = own
+    if context_path is not None:
+        folder = _folder(root, _checked_path(context_path, "context"), "the context")
+        if folder is None:
+            raise DockerfileInvalid(
+                f"There is no folder {_quoted(PurePosixPath(context_path))} in the source to be the build's context."
+            )
+    if own is None or folder is None:
         raise DockerfileInvalid(f"There is no {_quoted(asked)} in the source.{_suggestions(root)}")
-    if not context.is_relative_to(root):
-        raise DockerfileInvalid(f"The folder of {_quoted(asked)} is a link that leads out of the source.")
-    dockerfile = context / asked.name
-    if not dockerfile.is_symlink() and not dockerfile.exists():
-        raise DockerfileInvalid(f"There is no {_quoted(asked)} in the source.{_suggestions(root)}")
-    target = _resolved(dockerfile)
-    if target is None:
-        raise DockerfileInvalid(f"{_quoted(asked)} is a link to a file that does not exist.")
-    if not target.is_relative_to(context):
-        raise DockerfileInvalid(f"{_quoted(asked)} is a link that leads out of the build's context, its own folder.")
-    if not target.is_file():
-        kind = "a folder" if target.is_dir() else "no regular file"
-        raise DockerfileInvalid(f"{_quoted(asked)} is {kind}; name a Dockerfile.{_suggestions(root)}")
-    return context, asked.name
+    dockerfile = _dockerfile(root, asked, own, folder)
+    name = folder.relative_to(root).as_posix()
+    return BuildContext(folder, name, dockerfile, _ignore_file(own, f"{asked.name}{IGNORE_FILE}", folder))
 
 
-def write_context(context: Path, dockerfile: str, write: Write) -> ContextSummary:
-    """Hand the context to `write` as an uncompressed tar, piece by piece. Blocks; what `write` raises ends the work.
-
-    `<dockerfile>.dockerignore`, or else `.dockerignore`, says what stays out; the Dockerfile is always in, since the
-    engine looks for it there. Equal trees give equal bytes: sorted by name, all owned by root. Times are kept: files
-    in the image bear them, and they are the commit's, while BuildKit's cache does not look at them.
-    `context` and `dockerfile` are as locate_dockerfile returned them. Raises IgnoreFileInvalid.
-    """
-    rules = _ignore_rules(context, dockerfile)
-    archive = _ContextTar(context, write)
-    kept = {dockerfile, (context / dockerfile).resolve().relative_to(context.resolve()).as_posix()}
-    ignored = 0
-    for path in _walk(context, rules, kept):
-        if path is None:
-            ignored += 1
-        else:
-            archive.add(path)
-    archive.close()
-    return ContextSummary(archive.files, archive.size_bytes, ignored)
-
-
-def _checked_path(dockerfile_path: str) -> PurePosixPath:
-    path = PurePosixPath(dockerfile_path)
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in dockerfile_path):
-        raise DockerfileInvalid("The path of the Dockerfile holds control characters.")
+def _checked_path(text: str, what: str) -> PurePosixPath:
+    path = PurePosixPath(text)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise DockerfileInvalid(f"The path of the {what} holds control characters.")
     if len(path.as_posix().encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_PART for part in path.parts):
-        raise DockerfileInvalid("The path of the Dockerfile is longer than any file's can be.")
-    if path.is_absolute() or ".." in path.parts or not path.name:
+        raise DockerfileInvalid(f"The path of the {what} is longer than any file's can be.")
+    names_nothing = not text or (what == "Dockerfile" and not path.name)
+    if path.is_absolute() or ".." in path.parts or names_nothing:
+        kind = "file" if what == "Dockerfile" else "folder"
         raise DockerfileInvalid(
-            f"{_quoted(path)} does not name a file in the source; write its path from the top of the repository."
+            f"{_quoted(path)} does not name a {kind} in the source; write its path from the top of the repository."
         )
     return path
 
 
-def _resolved(path: Path) -> Path | None:
-    """Follow every link; None when it leads to nothing, also in a circle or through a file."""
-    try:
-        return path.resolve(strict=True)
-    except RuntimeError:  # pathlib's word for a circle up to Python 3.12
-        return None
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
-            raise
-        return None
+def _folder(root: Path, path: PurePosixPath, what: str) -> Path | None:
+    """Return the folder, None when there is none."""
+    found = follow(root, path.as_posix())
+    if found.led_out is not None:
+        raise DockerfileInvalid(
+            f"{what[0].upper()}{what[1:]} leads out of the source: {_quoted(PurePosixPath(found.led_out))} is a link."
+        )
+    return found.place if found.place is not None and found.place.is_dir() else None
+
+
+def _dockerfile(root: Path, asked: PurePosixPath, own: Path, context: Path) -> Path:
+    """Return the regular file: a link is followed in its own folder, as docker does, or to elsewhere in the context."""
+    found = follow(own, asked.name)
+    if found.place is None or found.led_out is not None:
+        found = _in_context(root, own / asked.name, context) or found
+    if found.place is None:
+        if not (own / asked.name).is_symlink():
+            raise DockerfileInvalid(f"There is no {_quoted(asked)} in the source.{_suggestions(root)}")
+        if found.led_out is not None:
+            raise DockerfileInvalid(
+                f"{_quoted(asked)} is a link that leads out of the build's context, {_context_words(root, context)}."
+            )
+        raise DockerfileInvalid(f"{_quoted(asked)} is a link to a file that does not exist.")
+    if not found.place.is_file():
+        kind = "a folder" if found.place.is_dir() else "no regular file"
+        raise DockerfileInvalid(f"{_quoted(asked)} is {kind}; name a Dockerfile.{_suggestions(root)}")
+    return found.place
+
+
+def _in_context(root: Path, dockerfile: Path, context: Path) -> Followed | None:
+    found = follow(root, dockerfile.relative_to(root).as_posix())
+    is_inside = found.place is not None and found.led_out is None and found.place.is_relative_to(context)
+    return found if is_inside else None
+
+
+def _context_words(root: Path, context: Path) -> str:
+    path = context.relative_to(root)
+    return "the top of the repository" if path == Path() else f"the folder {_quoted(PurePosixPath(path))}"
 
 
 def _suggestions(root: Path) -> str:
@@ -130,102 +129,13 @@ def _suggestions(root: Path) -> str:
     return f" There is: {', '.join(found[:_MOST_SUGGESTIONS])}."
 
 
-def _ignore_rules(context: Path, dockerfile: str) -> IgnoreRules:
-    for name in (f"{dockerfile}{IGNORE_FILE}", IGNORE_FILE):
-        path = _resolved(context / name)
-        if path is None:
-            continue
-        if not path.is_relative_to(context.resolve()) or not path.is_file():
-            raise IgnoreFileInvalid(f"{name} is no regular file of the build's context.")
-        with path.open("rb") as file:
-            return IgnoreRules.parse(file.read(MOST_BYTES + 1), name)
-    return IgnoreRules(())
-
-
-def _walk(
-    context: Path, rules: IgnoreRules, kept: set[str], folder: str = "", above: Sequence[bool] | None = None
-) -> Iterator[str | None]:
-    """Yield what belongs to the context, a folder before what it holds, and None for each thing left out."""
-    above = rules.nothing_matched if above is None else above
-    with os.scandir(context / folder) as listing:
-        entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
-    for entry in entries:
-        path = f"{folder}/{entry.name}" if folder else entry.name
-        matched = rules.match(path, above)
-        is_folder = entry.is_dir(follow_symlinks=False)
-        is_ignored = rules.ignores(matched) and path not in kept
-        is_sendable = is_folder or entry.is_symlink() or entry.is_file(follow_symlinks=False)  # reading a pipe hangs
-        yield None if is_ignored or not is_sendable else path
-        if is_folder and (not is_ignored or rules.may_bring_back_below(path) or _is_above(path, kept)):
-            yield from _walk(context, rules, kept, path, matched)
-
-
-def _is_above(folder: str, paths: set[str]) -> bool:
-    return any(path.startswith(f"{folder}/") for path in paths)
-
-
-class _ContextTar:
-    """Writes a tar in large pieces and keeps none of it. The library's writer remembers every entry."""
-
-    def __init__(self, context: Path, write: Write) -> None:
-        self.files = 0
-        self.size_bytes = 0
-        self._context = context
-        self._write = write
-        self._folders = {""}
-        self._buffer = bytearray()
-
-    def add(self, path: str) -> None:
-        """Add one thing, after those folders above it that were left out: COPY then gives them their own mode."""
-        parent = path.rpartition("/")[0]
-        if parent not in self._folders:
-            self.add(parent)
-        place = self._context / path
-        status = place.lstat()
-        header = tarfile.TarInfo(path)
-        header.mode, header.mtime = stat.S_IMODE(status.st_mode), int(status.st_mtime)
-        if stat.S_ISDIR(status.st_mode):
-            self._folders.add(path)
-            header.type = tarfile.DIRTYPE
-            self._put(_header_bytes(header))
-            return
-        self.files += 1
-        if stat.S_ISLNK(status.st_mode):
-            header.type, header.linkname = tarfile.SYMTYPE, str(place.readlink())
-            self._put(_header_bytes(header))
-        else:
-            header.size = status.st_size
-            self._put(_header_bytes(header))
-            self._put_file(place, header.size)
-
-    def close(self) -> None:
-        self._put(bytes(2 * tarfile.BLOCKSIZE))
-        self._flush()
-
-    def _put_file(self, place: Path, size: int) -> None:
-        left = size
-        with place.open("rb") as file:
-            while left:
-                piece = file.read(min(left, _CHUNK))
-                if not piece:
-                    raise OSError(f"{place} became shorter while it was read")
-                left -= len(piece)
-                self._put(piece)
-        self._put(bytes(-size % tarfile.BLOCKSIZE))
-        self.size_bytes += size
-
-    def _put(self, piece: bytes) -> None:
-        self._buffer += piece
-        if len(self._buffer) >= _CHUNK:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._write(bytes(self._buffer))
-        self._buffer.clear()
-
-
-def _header_bytes(header: tarfile.TarInfo) -> bytes:
-    return header.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+def _ignore_file(own: Path, own_name: str, context: Path) -> Path | None:
+    """Return the file whose rules hold. What is no file inside its folder says nothing, as to docker."""
+    for folder, name in ((own, own_name), (context, IGNORE_FILE)):
+        place = follow(folder, name).place
+        if place is not None and place.is_file():
+            return place
+    return None
 
 
 def _quoted(path: PurePosixPath) -> str:

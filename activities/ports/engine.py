@@ -31,11 +31,14 @@ class EngineBuildRequest:
 
     engine_build_id: str
     tag: str
-    context_dir: Path  # the folder that is the context; .dockerignore is applied on the way
-    dockerfile: str  # path inside the context
+    context_dir: Path  # the folder that is the context, as a clone holds it; the ignore file is applied on the way
+    dockerfile: str  # path inside the context, or with `dockerfile_file` only what it is called
     labels: Mapping[str, str]
     build_args: Mapping[str, str]
     target: str | None
+    context_name: str = "."  # the context's path in the source, for words
+    dockerfile_file: Path | None = None  # a regular file, maybe outside the context; no link leads to it
+    ignore_file: Path | None = None  # likewise; with a dockerfile_file, None is no rules
 
 
 @dataclass(frozen=True)

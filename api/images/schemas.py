@@ -23,7 +23,8 @@ _EXAMPLE: JsonDict = {
 }
 _FULL_EXAMPLE: JsonDict = _EXAMPLE | {
     "image_name": "registry.example.com/team/hello",
-    "dockerfile_path": "service/Dockerfile",
+    "dockerfile_path": "docker/Dockerfile",
+    "context": ".",
     "build_args": {"GREETING": "hi"},
     "target": "runtime",
     "priority": 2,
@@ -41,7 +42,13 @@ class ImageRequest(BaseModel):
     commit_sha: str = Field(description="7 to 40 hex digits: the commit that the tag must name")
     image_name: str = Field(description="name of the image, without tag or digest")
     dockerfile_path: str | None = Field(
-        default=None, description="path in the repository, `Dockerfile` by default; its folder is the context"
+        default=None,
+        description="path from the top of the repository, `Dockerfile` by default; may lie in a sub-folder",
+    )
+    context: str | None = Field(
+        default=None,
+        description="folder of the repository that the Dockerfile copies from, `.` for its root; the Dockerfile's own"
+        " folder by default. With `docker/Dockerfile` and `.` this is `docker build -f docker/Dockerfile .`",
     )
     build_args: dict[str, str] | None = Field(
         default=None,

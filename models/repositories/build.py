@@ -42,10 +42,9 @@ class BuildInputs:
 
     build_id: UUID
     repo: str
-    tag: str
     wanted_commit: str
-    image_name: str
     dockerfile_path: str
+    context: str | None  # a folder of the repository; None: the Dockerfile's own
     target: str | None
     build_args: dict[str, str]
 
@@ -63,10 +62,9 @@ class BuildRepository:
         return BuildInputs(
             build_id=row.id,
             repo=row.repo or "",
-            tag=row.image_tag or "",
             wanted_commit=row.wanted_commit or "",
-            image_name=row.image_name or "",
             dockerfile_path=row.dockerfile_path or "Dockerfile",
+            context=row.context,
             target=row.target,
             build_args=row.build_args,
         )

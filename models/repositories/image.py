@@ -263,6 +263,7 @@ def _build_columns(order: ImageOrder, build_id: UUID, image_id: int, generation:
         "repo": order.repo,
         "wanted_commit": order.commit_sha.lower(),
         "dockerfile_path": order.dockerfile_path,
+        "context": order.context,
         "target": order.target,
         "build_args": order.build_args,
         "paused": False,

@@ -31,6 +31,7 @@ class ImageOrder:
     commit_sha: str
     image_name: str
     dockerfile_path: str = "Dockerfile"
+    context: str | None = None  # a folder of the repository; None: the Dockerfile's own
     build_args: dict[str, str] = field(default_factory=dict)
     target: str | None = None
     secrets: tuple[str, ...] = ()
@@ -49,6 +50,8 @@ class ImageOrder:
             )
         normalise_name(self.image_name)
         check_dockerfile_path(self.dockerfile_path)
+        if self.context is not None:
+            check_context_path(self.context)
         _check_build_args(self.build_args)
         if self.target is not None and not _TARGET.fullmatch(self.target):
             raise RequestInvalid(
@@ -90,6 +93,17 @@ def check_dockerfile_path(path: str) -> str:
         raise RequestInvalid(
             "dockerfile_path must be a path inside the repository, such as 'Dockerfile' or 'service/Dockerfile'.",
             field="dockerfile_path",
+        )
+    return path
+
+
+def check_context_path(path: str) -> str:
+    """Return `path`; raise RequestInvalid when it is not a plain relative path that stays in the tree."""
+    _check_whole_characters("context", path)
+    is_plain = path and not path.startswith("/") and ".." not in PurePosixPath(path).parts
+    if not is_plain or "\\" in path or _CONTROL.search(path) or len(path) > _LONGEST_PATH:
+        raise RequestInvalid(
+            "context must be a folder of the repository, such as 'service', or '.' for its root.", field="context"
         )
     return path
 

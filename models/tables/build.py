@@ -68,6 +68,7 @@ class Build(SQLModel, table=True):
     repo: str | None = text_column(default=None)
     wanted_commit: str | None = text_column(default=None)  # as asked for: 7 to 40 hex
     dockerfile_path: str | None = text_column(default=None)
+    context: str | None = text_column(default=None)  # None: the Dockerfile's own folder
     target: str | None = text_column(default=None)
     build_args: dict[str, str] = json_column(default_factory=dict, nullable=False)
     cancel_requested_at: datetime | None = time_column(default=None)

@@ -93,6 +93,22 @@ async def test_dockerfile_in_a_sub_folder_target_and_build_args_are_honoured(pro
     assert "never-built" not in row["build_log"]
 
 
+async def test_a_dockerfile_in_a_sub_folder_builds_from_the_context_that_is_asked_for(product: Product) -> None:
+    dockerfile = f"{product.base}COPY app/here.txt docker/extra.txt /\nRUN cat /here.txt /extra.txt\n"
+    files = {"docker/Dockerfile": dockerfile, "app/here.txt": "from the app\n", "docker/extra.txt": "from docker\n"}
+    commit = product.repository("wide", files)
+    row = await product.settled(
+        (await product.order("wide", commit, dockerfile_path="docker/Dockerfile", context="."))["id"]
+    )
+    assert row["build_status"] == "success", row["build_error"]
+    assert "from the app\nfrom docker\n" in row["build_log"]
+    row = await product.settled(
+        (await product.order("wide", commit, force_rebuild=True, dockerfile_path="docker/Dockerfile"))["id"]
+    )
+    assert row["build_status"] == "failed"
+    assert "is not in the build's context, the folder 'docker'" in row["build_error"]
+
+
 async def test_a_failing_step_is_described_and_the_row_is_used_again(product: Product) -> None:
     commit = product.repository("failing", {"Dockerfile": f"{product.base}RUN echo before; exit 3\n"})
     row = await product.settled((await product.order("failing", commit))["id"])

@@ -15,7 +15,7 @@ from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
 from activities.adapters.docker.plain.answer import EngineAnswer
-from activities.adapters.docker.plain.build import EngineActs, RunningBuild
+from activities.adapters.docker.plain.build import EngineActs, RunningBuild, name_for_engine
 from activities.adapters.docker.plain.connection import BuildExchange, ask
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo
 from models.rules.errors.engine import EngineRefused, EngineUnreachable, ImageGone
@@ -137,7 +137,7 @@ def _build_query(request: EngineBuildRequest) -> str:
         "version": "2",
         "buildid": request.engine_build_id,
         "t": request.tag,
-        "dockerfile": request.dockerfile,
+        "dockerfile": name_for_engine(request),
         "labels": json.dumps(dict(request.labels)),
         "buildargs": json.dumps(dict(request.build_args)),
     }

@@ -72,7 +72,10 @@ async def test_a_failing_step_is_named_with_its_exit_code(workshop: Workshop) ->
             f"{BASE}RUNN true\n",
             "Dockerfile cannot be built: dockerfile parse error on line 2: unknown instruction",
         ),
-        (f"{BASE}COPY missing /\n", "/missing is not in what the step copies from"),
+        (
+            f"{BASE}COPY missing /\n",
+            "/missing is not in the build's context, the top of the repository, or .dockerignore leaves it out",
+        ),
         ("# syntax=localhost:1/frontend:1\nFROM scratch\n", "`# syntax=` line asks for localhost:1/frontend:1"),
         (f"{BASE}RUN --mount=type=secret,id=x,required=true true\n", "build secrets and SSH agents cannot be mounted"),
         ("ARG WHICH\nFROM $WHICH\n", "base name ($WHICH) should not be blank"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from activities.adapters.docker.engine import DockerEngine
+from activities.image.context import locate_context
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineOutcome
 from models.rules.errors.domain import DomainError
 
@@ -58,6 +59,27 @@ class Workshop:
             target=choices.get("target"),
         )
         return await self.engine.start_build(request, work)
+
+    async def build_in(self, source: Path, dockerfile_path: str, context: str | None = None) -> FinishedBuild:
+        """Build from a source tree, as a builder does once it has unpacked one."""
+        found = locate_context(source, dockerfile_path, context)
+        name = uuid.uuid4().hex
+        work = self.folder / name
+        work.mkdir(parents=True)
+        self.tags.append(f"slipway-test/{name}:1")
+        request = EngineBuildRequest(
+            engine_build_id=f"test-{name}",
+            tag=self.tags[-1],
+            context_dir=found.folder,
+            context_name=found.name,
+            dockerfile=dockerfile_path,
+            dockerfile_file=found.dockerfile,
+            ignore_file=found.ignore_file,
+            labels={LABEL: self.marker},
+            build_args={},
+            target=None,
+        )
+        return await self.finish(await self.engine.start_build(request, work))
 
     async def build(self, dockerfile: str, **choices: Unpack[Choices]) -> FinishedBuild:
         return await self.finish(await self.start(dockerfile, **choices))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from activities.image.context import ContextSummary, locate_dockerfile, write_context
+from activities.image.context import BuildContext, locate_context
+from activities.image.context_tar import ContextSummary, name_in_tar, write_context
 from models.rules.errors.source import DockerfileInvalid, IgnoreFileInvalid
 
 
@@ -32,8 +33,12 @@ def fill(tree: Path, *paths: str, **contents: str) -> None:
 
 def sent(context: Path, dockerfile: str = "Dockerfile") -> tuple[list[tarfile.TarInfo], dict[str, bytes]]:
     """Read what the engine would: the entries in order, and the files' contents."""
+    return sent_of(locate_context(context, dockerfile, "."))
+
+
+def sent_of(context: BuildContext) -> tuple[list[tarfile.TarInfo], dict[str, bytes]]:
     stream = io.BytesIO()
-    write_context(context, dockerfile, stream.write)
+    write_context(context, stream.write)
     stream.seek(0)
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         entries = tar.getmembers()
@@ -61,7 +66,11 @@ def test_the_folder_of_the_dockerfile_is_the_context(tree: Path, asked: str, fol
     fill(tree, "Dockerfile", "app/docker/prod.Dockerfile", "größe/Dockerfile")
     (tree / "linked").symlink_to("app/docker")
     (tree / "app" / "link").symlink_to("docker/../docker/prod.Dockerfile")
-    assert locate_dockerfile(tree, asked) == ((tree / folder).resolve(), name)
+    context = locate_context(tree, asked)
+    assert context.folder == (tree / folder).resolve()
+    assert context.dockerfile == (tree / folder / name).resolve()
+    assert context.name == folder
+    assert context.ignore_file is None
 
 
 @pytest.mark.parametrize(
@@ -85,7 +94,10 @@ def test_the_folder_of_the_dockerfile_is_the_context(tree: Path, asked: str, fol
         ("link-out", "leads out of the build's context"),
         ("app/link-to-sibling", "leads out of the build's context"),
         ("absolute-link", "leads out of the build's context"),
-        ("folder-out/Dockerfile", "is a link that leads out of the source"),
+        (
+            "folder-out/Dockerfile",
+            "The folder of 'folder-out/Dockerfile' leads out of the source: 'folder-out' is a link",
+        ),
         ("dangling", "is a link to a file that does not exist"),
         ("circle", "is a link to a file that does not exist"),
         ("circle/Dockerfile", "There is no"),
@@ -104,7 +116,7 @@ def test_a_dockerfile_that_cannot_be_used_is_named_with_the_reason(tree: Path, a
     (tree / "link-to-folder").symlink_to("app")
     os.mkfifo(tree / "pipe")
     with pytest.raises(DockerfileInvalid) as refusal:
-        locate_dockerfile(tree, asked)
+        locate_context(tree, asked)
     assert words in refusal.value.detail
     assert len(refusal.value.detail) < 500
 
@@ -112,13 +124,13 @@ def test_a_dockerfile_that_cannot_be_used_is_named_with_the_reason(tree: Path, a
 def test_a_source_without_any_dockerfile_says_so(tree: Path) -> None:
     fill(tree, "README.md")
     with pytest.raises(DockerfileInvalid, match="It holds no Dockerfile at all"):
-        locate_dockerfile(tree, "Dockerfile")
+        locate_context(tree, "Dockerfile")
 
 
 def test_suggestions_are_few(tree: Path) -> None:
     fill(tree, *(f"app{number}/Dockerfile" for number in range(100)))
     with pytest.raises(DockerfileInvalid) as refusal:
-        locate_dockerfile(tree, "Dockerfile")
+        locate_context(tree, "Dockerfile")
     assert refusal.value.detail.count("/Dockerfile") == 5
 
 
@@ -129,7 +141,7 @@ def test_the_context_is_sent_as_it_is_with_root_as_owner(tree: Path) -> None:
     (tree / "empty").mkdir()
     (tree / "empty.txt").touch()
     (tree / "bin" / "run.sh").chmod(0o755)
-    (tree / "link").symlink_to("bin/run.sh")
+    os.symlink("./bin//run.sh", tree / "link")  # noqa: PTH211 - pathlib would tidy it up
     (tree / "dangling").symlink_to("nothing")
     os.utime(tree / "Dockerfile", (1_700_000_000, 1_700_000_000))
     entries, contents = sent(tree)
@@ -138,7 +150,7 @@ def test_the_context_is_sent_as_it_is_with_root_as_owner(tree: Path) -> None:
     assert contents["big"] == bytes(range(256)) * 5000
     assert contents[f"{long_name}/file"] == f"{long_name}/file".encode()
     assert contents["empty.txt"] == b""
-    assert (found["link"].issym(), found["link"].linkname) == (True, "bin/run.sh")
+    assert (found["link"].issym(), found["link"].linkname) == (True, "./bin//run.sh")
     assert found["empty"].isdir()
     assert found["bin/run.sh"].mode == 0o755
     assert found["Dockerfile"].mtime == 1_700_000_000
@@ -155,14 +167,14 @@ def test_equal_trees_give_equal_bytes(tmp_path: Path) -> None:
         for place in (tmp_path / name).rglob("*"):
             os.utime(place, (1, 1))
         streams.append(io.BytesIO())
-        write_context(tmp_path / name, "Dockerfile", streams[-1].write)
+        write_context(locate_context(tmp_path / name, "Dockerfile"), streams[-1].write)
     assert streams[0].getvalue() == streams[1].getvalue()
 
 
 def test_the_summary_counts_what_went_and_what_stayed(tree: Path) -> None:
     fill(tree, "Dockerfile", "a", "src/b", "build/x", "build/y", **{".dockerignore": "build\na\n"})
     (tree / "link").symlink_to("a")
-    summary = write_context(tree, "Dockerfile", lambda _piece: None)
+    summary = write_context(locate_context(tree, "Dockerfile"), lambda _piece: None)
     assert summary == ContextSummary(
         files=4, size_bytes=len("Dockerfile") + len("src/b") + len("build\na\n"), ignored=2
     )
@@ -176,7 +188,8 @@ def test_the_dockerfile_is_sent_even_when_it_is_ignored(tree: Path) -> None:
 def test_a_linked_dockerfile_is_sent_with_the_file_it_leads_to(tree: Path) -> None:
     fill(tree, "docker/prod", "docker/other", "a", **{".dockerignore": "*\n"})
     (tree / "Dockerfile").symlink_to("docker/prod")
-    assert names(tree) == ["Dockerfile", "docker", "docker/prod"]
+    assert names(tree) == ["docker", "docker/prod"]
+    assert name_in_tar(locate_context(tree, "Dockerfile")) == "docker/prod"
 
 
 def test_what_comes_back_brings_the_folders_above_it(tree: Path) -> None:
@@ -208,22 +221,110 @@ def test_case_is_told_apart(tree: Path) -> None:
     assert names(tree) == ["BUILD", "Dockerfile"]
 
 
-@pytest.mark.parametrize("kind", ["folder", "link out"])
-def test_an_ignore_file_that_is_no_file_is_refused(tree: Path, kind: str) -> None:
-    fill(tree, "Dockerfile")
-    if kind == "folder":
+@pytest.mark.parametrize("target", [None, "../outside/Dockerfile", "/etc/hostname", "nothing", ".dockerignore"])
+def test_an_ignore_file_that_is_no_file_of_the_context_says_nothing(tree: Path, target: str | None) -> None:
+    """As to docker, whose engine sees the context alone."""
+    fill(tree, "Dockerfile", "a")
+    if target is None:
         (tree / ".dockerignore").mkdir()
     else:
-        (tree / ".dockerignore").symlink_to("../outside/Dockerfile")
-    with pytest.raises(IgnoreFileInvalid, match="no regular file"):
-        sent(tree)
+        (tree / ".dockerignore").symlink_to(target)
+    assert names(tree) == [".dockerignore", "Dockerfile", "a"]
+
+
+@pytest.mark.parametrize("target", ["config/ignore", "/config/ignore", "config/../config/ignore", "../config/ignore"])
+def test_a_linked_ignore_file_holds_when_it_leads_to_a_file_of_the_context(tree: Path, target: str) -> None:
+    fill(tree, "Dockerfile", "a", b="b")
+    fill(tree, "config/keep")
+    (tree / "config" / "ignore").write_text("a\nconfig\n")
+    (tree / ".dockerignore").symlink_to(target)
+    assert names(tree) == [".dockerignore", "Dockerfile", "b"]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "context", "folder"),
+    [
+        ("docker/Dockerfile", ".", "."),
+        ("docker/Dockerfile", "./", "."),
+        ("docker/Dockerfile", "app", "app"),
+        ("docker/Dockerfile", "app/", "app"),
+        ("docker/Dockerfile", "./app//web/.", "app/web"),
+        ("docker/Dockerfile", "current", "app/web"),
+        ("docker/Dockerfile", None, "docker"),
+        ("Dockerfile", "docker", "docker"),
+    ],
+)
+def test_the_context_may_be_any_folder_of_the_source(
+    tree: Path, dockerfile: str, context: str | None, folder: str
+) -> None:
+    fill(tree, "docker/Dockerfile", "Dockerfile", "app/web/x")
+    (tree / "current").symlink_to("app/web")
+    found = locate_context(tree, dockerfile, context)
+    assert found.folder == (tree / folder).resolve()
+    assert found.name == folder
+    assert found.dockerfile == (tree / dockerfile).resolve()
+
+
+@pytest.mark.parametrize(
+    ("context", "words"),
+    [
+        ("missing", "There is no folder 'missing' in the source to be the build's context"),
+        ("app/x", "There is no folder 'app/x' in the source"),
+        ("../outside", "'../outside' does not name a folder in the source"),
+        ("/etc", "'/etc' does not name a folder in the source"),
+        ("", "does not name a folder in the source"),
+        ("a\tb", "control characters"),
+        ("out", "The context leads out of the source: 'out' is a link"),
+        ("absolute/web", "The context leads out of the source: 'absolute' is a link"),
+        ("circle", "There is no folder 'circle' in the source"),
+    ],
+)
+def test_a_context_that_is_none_is_named_with_the_reason(tree: Path, context: str, words: str) -> None:
+    fill(tree, "Dockerfile", "app/x")
+    (tree / "out").symlink_to("../outside")
+    (tree / "absolute").symlink_to("/app")
+    (tree / "circle").symlink_to("circle")
+    with pytest.raises(DockerfileInvalid) as refusal:
+        locate_context(tree, "Dockerfile", context)
+    assert words in refusal.value.detail
+
+
+@pytest.mark.parametrize(("target", "real"), [("/sub/real", "app/sub/real"), ("sub/../sub/real", "app/sub/real")])
+def test_a_linked_dockerfile_is_read_as_if_its_folder_were_the_root_of_all(tree: Path, target: str, real: str) -> None:
+    fill(tree, "app/sub/real", "app/x")
+    (tree / "app" / "Dockerfile").symlink_to(target)
+    assert locate_context(tree, "app/Dockerfile").dockerfile == (tree / real).resolve()
+
+
+def test_a_linked_dockerfile_may_lead_to_any_file_of_a_wider_context(tree: Path) -> None:
+    fill(tree, "common/real", "app/x")
+    (tree / "app" / "Dockerfile").symlink_to("../common/real")
+    assert locate_context(tree, "app/Dockerfile", ".").dockerfile == (tree / "common" / "real").resolve()
+    with pytest.raises(DockerfileInvalid, match="leads out of the build's context, the folder 'app'"):
+        locate_context(tree, "app/Dockerfile")
+
+
+def test_a_dockerfile_outside_the_context_is_sent_beside_it_under_a_free_name(tree: Path) -> None:
+    fill(tree, "docker/Dockerfile", "app/x", "app/.slipway.Dockerfile")
+    context = locate_context(tree, "docker/Dockerfile", "app")
+    entries, contents = sent_of(context)
+    assert [entry.name for entry in entries] == [".slipway.Dockerfile", "x", ".slipway.Dockerfile_"]
+    assert contents[name_in_tar(context)] == b"docker/Dockerfile"
+
+
+def test_the_dockerfiles_own_ignore_file_lies_beside_it_and_holds_for_the_context(tree: Path) -> None:
+    fill(tree, "docker/Dockerfile", "app/x", "app/y")
+    (tree / "docker" / "Dockerfile.dockerignore").write_text("x\n")
+    (tree / "app" / ".dockerignore").write_text("y\n")
+    entries, _contents = sent_of(locate_context(tree, "docker/Dockerfile", "app"))
+    assert [entry.name for entry in entries] == [".dockerignore", "y", ".slipway.Dockerfile"]
 
 
 def test_a_faulty_ignore_file_is_refused_before_anything_is_sent(tree: Path) -> None:
     fill(tree, "Dockerfile", **{".dockerignore": "ok\n[\n"})
     pieces: list[bytes] = []
     with pytest.raises(IgnoreFileInvalid, match="line 2"):
-        write_context(tree, "Dockerfile", pieces.append)
+        write_context(locate_context(tree, "Dockerfile"), pieces.append)
     assert not pieces
 
 
@@ -245,6 +346,6 @@ def test_a_large_file_goes_in_small_pieces_and_stopping_is_possible(tree: Path) 
             raise Stopped
 
     with pytest.raises(Stopped):
-        write_context(tree, "Dockerfile", take)
+        write_context(locate_context(tree, "Dockerfile"), take)
     assert max(sizes) <= 1024**2
     assert sum(sizes) < 11 * 1024**2

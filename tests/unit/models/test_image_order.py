@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.rules.errors.request import RequestInvalid
-from models.rules.image_order import ImageOrder, check_dockerfile_path, check_repo
+from models.rules.image_order import ImageOrder, check_context_path, check_dockerfile_path, check_repo
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHELL = [
@@ -75,6 +75,18 @@ def test_a_dockerfile_inside_the_repository_is_taken(path: str) -> None:
 def test_a_dockerfile_out_of_the_tree_is_refused(path: str) -> None:
     with pytest.raises(RequestInvalid, match="dockerfile_path must be"):
         order(dockerfile_path=path)
+
+
+@pytest.mark.parametrize("path", [".", "./", "service", "service/", "./a/b", "..a", "a..b/x", "ö/D f"])
+def test_a_context_inside_the_repository_is_taken(path: str) -> None:
+    assert check_context_path(path) == path
+    assert order(context=path).context == path
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS_OUT if path not in (".", "service/")])
+def test_a_context_out_of_the_tree_is_refused(path: str) -> None:
+    with pytest.raises(RequestInvalid, match="context must be"):
+        order(context=path)
 
 
 @given(st.text(max_size=60))

@@ -14,7 +14,8 @@ from activities.adapters.docker.plain.answer import EngineAnswer
 from activities.adapters.docker.plain.connection import AnsweredEarly, BuildExchange
 from activities.adapters.docker.progress.spool import Spool
 from activities.adapters.docker.progress.verdict import build_failure
-from activities.image.context import write_context
+from activities.image.context import BuildContext, locate_context
+from activities.image.context_tar import name_in_tar, write_context
 from activities.ports.engine import EngineBuildRequest, EngineOutcome, EngineProgress
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import BuildCancelled, EngineRefused, EngineUnreachable
@@ -145,7 +146,7 @@ class RunningBuild:
     def _send_context(self) -> None:
         self._exchange.open()
         try:
-            write_context(self._request.context_dir, self._request.dockerfile, self._exchange.send)
+            write_context(_context_of(self._request), self._exchange.send)
             self._exchange.end_request()
         except AnsweredEarly:
             return  # the answer tells why
@@ -229,3 +230,14 @@ class RunningBuild:
             self._loop.call_soon_threadsafe(self._ended.set)
         except RuntimeError:  # the loop has closed: nobody is left who waits
             log.info("build_outlived_its_loop", extra={"engine_build_id": self._request.engine_build_id})
+
+
+def name_for_engine(request: EngineBuildRequest) -> str:
+    """Return where the engine finds the Dockerfile in what it is sent."""
+    return request.dockerfile if request.dockerfile_file is None else name_in_tar(_context_of(request))
+
+
+def _context_of(request: EngineBuildRequest) -> BuildContext:
+    if request.dockerfile_file is None:
+        return locate_context(request.context_dir, request.dockerfile, ".")
+    return BuildContext(request.context_dir, request.context_name, request.dockerfile_file, request.ignore_file)

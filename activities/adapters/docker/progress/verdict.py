@@ -35,11 +35,11 @@ def build_failure(message: str, log: StepLog, request: EngineBuildRequest) -> Do
     if "failed to read dockerfile" in message and "no such file" in message:
         return DockerfileInvalid(f"There is no {request.dockerfile} in the build's context; check the path.")
     if failure is not None:
-        return _failed_at(failure, reason)
+        return _failed_at(failure, reason, request)
     return DockerBuildFailed(f"Docker build failed: {_without_steps(reason, request)}")
 
 
-def _failed_at(failure: StepFailure, reason: str) -> DockerBuildFailed:
+def _failed_at(failure: StepFailure, reason: str, request: EngineBuildRequest) -> DockerBuildFailed:
     at = "" if failure.step is None else f" at {failure.step}"
     if failure.exit_code is not None:
         detail = f"exit code {failure.exit_code}{at}"
@@ -47,12 +47,19 @@ def _failed_at(failure: StepFailure, reason: str) -> DockerBuildFailed:
         detail = _missing_image(_DEFAULT_REGISTRY.sub("", base[1], count=1), reason, failure.vertex)
     elif missing := _NO_FILE.search(reason):
         path = missing["path"] or missing["lstat"]
-        detail = f"{path} is not in what the step copies from, or .dockerignore leaves it out,{at}"
+        source = "what the step copies from" if "--from=" in failure.vertex else _context_words(request)
+        detail = f"{path} is not in {source}, or .dockerignore leaves it out,{at}"
     elif "no active sessions" in reason:
         detail = f"build secrets and SSH agents cannot be mounted here,{at}"
     else:
         detail = f"{reason}{at}"
     return DockerBuildFailed(f"Docker build failed: {detail}", failing_step=failure.step, exit_code=failure.exit_code)
+
+
+def _context_words(request: EngineBuildRequest) -> str:
+    if request.context_name == ".":
+        return "the build's context, the top of the repository"
+    return f"the build's context, the folder {request.context_name!r} (order another `context` to copy from elsewhere)"
 
 
 def _missing_image(image: str, reason: str, vertex: str) -> str:
