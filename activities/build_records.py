@@ -6,7 +6,8 @@ from temporalio import activity
 
 from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints, build_topic
-from models.repositories.build import BuildRepository
+from models.repositories.build.reports import BuildReports
+from models.repositories.build.wishes import BuildWishes
 from models.rules.build_payloads import Claim, Claimed, RowView, StateReport, WishReport
 
 
@@ -20,7 +21,7 @@ class BuildRecordActivities:
     async def claim_build(self, claim: Claim) -> Claimed:
         """Give a run its work. Idempotent: the run id names the claim."""
         async with self._database.transaction() as session:
-            claimed = await BuildRepository(session, stays_open=self._stays_open).claim(claim)
+            claimed = await BuildReports(session).claim(claim, stays_open=self._stays_open)
         self._hints.give(build_topic(claim.build_id))
         return claimed
 
@@ -28,7 +29,7 @@ class BuildRecordActivities:
     async def report_state(self, report: StateReport) -> RowView:
         """Store a run's whole state. Idempotent: (run id, seq) names the report."""
         async with self._database.transaction() as session:
-            row = await BuildRepository(session, stays_open=self._stays_open).report(report)
+            row = await BuildReports(session).report(report)
         self._hints.give(build_topic(report.build_id))
         return row
 
@@ -36,6 +37,6 @@ class BuildRecordActivities:
     async def record_wish(self, report: WishReport) -> bool:
         """Write what an operator signalled to the row. Idempotent: the wish says what is wanted, not what to change."""
         async with self._database.transaction() as session:
-            is_taken = await BuildRepository(session, stays_open=self._stays_open).wish(report)
+            is_taken = await BuildWishes(session).signalled(report)
         self._hints.give(DIRTY, build_topic(report.build_id))
         return is_taken

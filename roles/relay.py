@@ -9,5 +9,5 @@ from roles.composition import WorkerWorld
 def relay(parts: WorkerWorld) -> Relay:
     settings = parts.settings
     runs = TemporalRuns(parts.client, stays_open=settings.stays_open)
-    repairs = EndedRuns(parts.database, parts.hints, runs, stays_open=settings.stays_open)
+    repairs = EndedRuns(parts.database, parts.hints, runs)
     return Relay(parts.database, parts.hints, runs, repairs, log_retention=settings.log_retention)

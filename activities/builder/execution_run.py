@@ -19,7 +19,7 @@ from activities.stoppable import run_stoppable
 from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
-from models.repositories.build import BuildInputs, BuildRepository
+from models.repositories.build.reading import BuildInputs, BuildReading
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
 from models.repositories.log import LogRepository
 from models.rules.build_payloads import Checkpoint
@@ -157,9 +157,7 @@ class ExecutionRun:
 
     async def _work(self, work: Path) -> EngineOutcome:
         async with self._means.database.transaction() as session:
-            inputs = await BuildRepository(session, stays_open=self._means.identity.build_timeout).inputs(
-                self._build.build_id
-            )
+            inputs = await BuildReading(session).inputs(self._build.build_id)
         self._preparation = asyncio.create_task(self._prepare(inputs, work))
         request = await self._preparation
         self._engine_build = await self._means.engine.start_build(request, work)

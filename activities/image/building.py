@@ -1,7 +1,6 @@
 """Building an image and making it the build's: the activities at a builder's engine."""
 
 import asyncio
-from datetime import timedelta
 
 from temporalio import activity
 
@@ -11,7 +10,7 @@ from activities.image.public_name import refuse_foreign
 from activities.ports.engine import ContainerEngine, EngineImage, EngineProgress
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
-from models.repositories.build import BuildRepository
+from models.repositories.build.ending import BuildEnding
 from models.repositories.execution import ExecutionRepository
 from models.rules.build_lifecycle import BuildStatus, StateCode, may_succeed
 from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
@@ -94,7 +93,7 @@ class ImageActivities:
 
     async def _register(self, build: Checkpoint) -> None:
         async with self._database.transaction() as session:
-            builds = BuildRepository(session, stays_open=timedelta(0))
+            builds = BuildEnding(session)
             locked = await builds.lock_for_success(build.build_id, _run_id())
             if locked is None:
                 raise ExecutionLost("Another run took this build over.")

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from activities.ports.runs import BuildRuns, RunAddress
 from models.postgres.database import Database
-from models.repositories.build import fairness_key
 from models.repositories.delivery import DeliverableBuild, DeliveryRepository, DirtyKey
 from models.rules.errors.orchestrator import OrchestratorRefused
+from models.rules.fairness import fairness_key
 from models.rules.run_contract import image_workflow_id
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from activities.ports.runs import ClosedRun, RunHistory
 from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints, build_topic
-from models.repositories.build import BuildRepository
+from models.repositories.build.repairs import BuildRepairs
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +19,10 @@ _SIGHTINGS_APART = timedelta(seconds=30)
 
 
 class EndedRuns:
-    def __init__(self, database: Database, hints: Hints, history: RunHistory, *, stays_open: timedelta) -> None:
+    def __init__(self, database: Database, hints: Hints, history: RunHistory) -> None:
         self._database = database
         self._hints = hints
         self._history = history
-        self._stays_open = stays_open
         self._sighted: dict[ClosedRun, datetime] = {}  # lost with the process: then it takes two more looks
 
     async def look(self) -> None:
@@ -37,7 +36,7 @@ class EndedRuns:
 
     async def _repair(self, run: ClosedRun) -> None:
         async with self._database.transaction() as session:
-            builds = BuildRepository(session, stays_open=self._stays_open)
+            builds = BuildRepairs(session)
             is_repaired = await builds.repair_ended_run(run.build_id, run.run_id, is_terminated=run.is_terminated)
         if is_repaired:
             log.warning("ended_run_repaired", extra={"build": str(run.build_id), "terminated": run.is_terminated})

@@ -20,7 +20,7 @@ from activities.stoppable import run_stoppable
 from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import SLOTS, Hints
-from models.repositories.build import BuildRepository
+from models.repositories.build.reading import BuildReading
 from models.repositories.execution import ExecutionRepository
 from models.rules.build_lifecycle import StateCode
 from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
@@ -52,7 +52,7 @@ class TagActivities:
         async with beating():
             await refuse_foreign(self._engine, self._instance, build.image)
             async with self._database.transaction() as session:
-                wanted = (await BuildRepository(session, stays_open=timedelta(0)).inputs(build.build_id)).wanted_commit
+                wanted = (await BuildReading(session).inputs(build.build_id)).wanted_commit
             commit = await self._host.resolve_tag(build.repo, build.tag)
         if not commit.startswith(wanted):
             raise CommitMismatch(

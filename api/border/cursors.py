@@ -5,7 +5,7 @@ import binascii
 import json
 from datetime import datetime
 
-from models.repositories.image import PageKey
+from models.repositories.image.reading import PageKey
 from models.rules.errors.request import RequestInvalid
 
 _LONGEST = 200

@@ -10,7 +10,7 @@ from api.logs.stored import StoredLogs
 from api.paths import image_path
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
-from models.repositories.image import ImageRepository, ImageView
+from models.repositories.image.reading import ImageReading, ImageView
 from models.repositories.log import stored_log
 from models.rules.build_lifecycle import ImageStatus
 
@@ -21,7 +21,7 @@ _LOOK_SECONDS = 1.0
 async def read_image(image_id: int, database: Database, logs: StoredLogs, *, lines: int | None = None) -> ImageAnswer:
     """Return the whole image with its newest attempt's log. Raises ImageNotFound."""
     async with database.transaction() as session:
-        view = await ImageRepository(session).view(image_id)
+        view = await ImageReading(session).view(image_id)
         build_log = None
         if view.execution is not None:
             log = stored_log(view.build, view.execution)
@@ -56,7 +56,7 @@ class Waiting:
 
     async def _look(self, image_id: int) -> ImageView:
         async with self._database.transaction() as session:
-            return await ImageRepository(session).view(image_id)
+            return await ImageReading(session).view(image_id)
 
 
 def is_settled(view: ImageView) -> bool:

@@ -22,7 +22,8 @@ from api.parts import Asker, UsableApi
 from api.paths import IMAGES, image_path
 from models.postgres.database import Session
 from models.repositories.idempotency import KeptAnswer
-from models.repositories.image import ImageRepository, PageKey
+from models.repositories.image.orders import ImageOrders
+from models.repositories.image.reading import ImageReading, PageKey
 from models.rules.errors.database import DatabaseBusy, DatabaseUnreachable, PoolExhausted
 from models.rules.errors.domain import DomainError
 from models.rules.errors.request import (
@@ -77,12 +78,12 @@ async def order_image(request: Request, ordered: ImageRequest, api: UsableApi, w
     """
 
     async def work(session: Session) -> KeptAnswer:
-        images = ImageRepository(session)
+        images = ImageOrders(session)
         correlation_id = request.state.correlation_id
         image_id, _ = await images.order(
             ordered.order(), queue_limit=api.given.queue_limit, actor=who.name, correlation_id=correlation_id
         )
-        body = ImageAnswer.of(await images.view(image_id), None).model_dump_json().encode()
+        body = ImageAnswer.of(await ImageReading(session).view(image_id), None).model_dump_json().encode()
         return KeptAnswer(201, JSON, body)
 
     given = await answer_once(request, who, api.given.requests, work)
@@ -123,7 +124,7 @@ async def list_images(
     """`build_log` is the last line while building, the tail when failed, else null. Link leads to the next page."""
     after = place_of(cursor) if cursor else None
     async with api.given.requests.transaction() as session:
-        views = await ImageRepository(session).page(status_filter, after, limit + 1)
+        views = await ImageReading(session).page(status_filter, after, limit + 1)
     page, headers = views[:limit], {}
     if len(views) > limit:
         last = page[-1].image
@@ -190,8 +191,7 @@ async def show_image(
 async def delete_image(image_id: ImageId, api: UsableApi, who: Asker) -> Response:
     """Never the Docker image itself. A failed build of it that waits to be resumed is closed."""
     async with api.given.requests.transaction() as session:
-        images = ImageRepository(session)
-        build_id = (await images.view(image_id)).build.id
-        await images.delete(image_id, who.name)
+        build_id = (await ImageReading(session).view(image_id)).build.id
+        await ImageOrders(session).delete(image_id, who.name)
     api.gateway.deliver_soon(build_id)
     return Response(status_code=204)

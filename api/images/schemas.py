@@ -9,7 +9,7 @@ from pydantic.config import JsonDict
 
 from api.border.demand import IntegerFrom
 from api.border.moment import Moment
-from models.repositories.image import ImageView
+from models.repositories.image.reading import ImageView
 from models.rules.image_order import ImageOrder
 
 # the order itself refuses control characters, and says so better than a pattern could

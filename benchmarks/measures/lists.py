@@ -16,7 +16,7 @@ from benchmarks.measures.effort import Effort
 from benchmarks.measures.million_rows import database_of_images
 from benchmarks.stack import BenchStack
 from benchmarks.table import Raw, Row, Series, limit_on
-from models.repositories.image import PageKey
+from models.repositories.image.reading import PageKey
 
 _LIST_WITHIN = 50  # milliseconds
 _GET_WITHIN = 20

@@ -23,7 +23,7 @@ from benchmarks.table import Goal, Raw, Row, Series
 from benchmarks.workers import bare_worker, working
 from models.postgres.database import Database
 from models.postgres.hints import Hints
-from models.repositories.image import ImageRepository
+from models.repositories.image.orders import ImageOrders
 from models.rules.build_payloads import Checkpoint, StageOutcome
 from models.rules.image_order import ImageOrder
 from models.rules.run_contract import Queue, image_workflow_id
@@ -108,7 +108,7 @@ async def _build(records: _Records, client: Client, round_name: str, count: int)
     for tag in tags:
         order = ImageOrder(repo=_NAME, tag=tag, commit_sha="0" * 40, image_name=_NAME)
         async with records.database.transaction() as session:
-            await ImageRepository(session).order(order, queue_limit=count + 1, actor="bench", correlation_id="")
+            await ImageOrders(session).order(order, queue_limit=count + 1, actor="bench", correlation_id="")
     began = time.perf_counter()
     while await deliver_dirty(records.database, records.runs):
         pass

@@ -7,9 +7,11 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from models.tables.build import Build
 from models.tables.event import Event
 
 _MOST_READ = 1000
+OWN_ACTOR = "slipway"  # who acts when it is a build's own run
 
 
 class EventRepository:
@@ -29,6 +31,10 @@ class EventRepository:
             "payload": payload,
         }
         await self._session.execute(insert(Event.__table__), values)  # type: ignore[attr-defined]
+
+    async def add_of(self, row: Build, event_type: str, payload: dict[str, Any], actor: str = OWN_ACTOR) -> None:
+        """Add an event of the build that this row is."""
+        await self.add_build_event(event_type, row.id, generation=row.generation, actor=actor, payload=payload)
 
     async def of_build(self, build_id: UUID, limit: int = 100) -> list[Event]:
         """Return the newest events of a build, oldest first."""

@@ -18,6 +18,10 @@ class ImageNotFound(DomainError):
     code, status = "image_not_found", 404
 
 
+class BuildNotFound(DomainError):
+    code, status = "build_not_found", 404
+
+
 class ImageExists(DomainError):
     """The name:tag has an image that is not failed: the members name it, Location leads to it."""
 

@@ -11,7 +11,7 @@ import pytest
 from activities.relay.delivery import deliver_dirty
 from models.postgres.database import Database
 from models.repositories.event import EventRepository
-from models.repositories.image import ImageRepository
+from models.repositories.image.reading import ImageReading
 from models.tables.project import Product, Project
 from tests.support.builds.api_builds import FULL_COMMIT, ReportingBuilder, begun, failed, succeeded
 from tests.support.eventually import eventually
@@ -192,7 +192,7 @@ async def test_an_order_may_name_its_project_by_the_slug(server: RunningApi, dat
         session.add(project)
     image = await server.order(project_id="green")
     async with database.transaction() as session:
-        build = (await ImageRepository(session).view(image["id"])).build
+        build = (await ImageReading(session).view(image["id"])).build
     assert build.project_id == project_id
 
 

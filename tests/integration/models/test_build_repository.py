@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from models.repositories.build import BuildRepository
+from models.repositories.build.repairs import BuildRepairs
 from models.rules.build_lifecycle import BuildStatus, ClaimAnswer, Wish
 from models.rules.build_payloads import ArtifactReport
 from tests.support.builds.stored_build_rows import COMMIT
-from tests.support.builds.stored_builds import BROKEN, STAYS_OPEN, Ordered, StoredBuilds
+from tests.support.builds.stored_builds import BROKEN, Ordered, StoredBuilds
 
 SOURCE = ArtifactReport(
     state_code=20,
@@ -33,7 +33,7 @@ async def states(builds: StoredBuilds, build: Ordered) -> list[tuple[int, int, s
 
 async def repair(builds: StoredBuilds, build: Ordered, run_id: str, *, is_terminated: bool) -> bool:
     async with builds.database.transaction() as session:
-        repository = BuildRepository(session, stays_open=STAYS_OPEN)
+        repository = BuildRepairs(session)
         return await repository.repair_ended_run(build.build_id, run_id, is_terminated=is_terminated)
 
 

@@ -15,7 +15,7 @@ from models.postgres.hints import DIRTY, Hints
 from models.repositories.delivery import DeliveryRepository, DirtyKey
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.errors.orchestrator import OrchestratorRefused, OrchestratorUnreachable
-from tests.support.builds.stored_builds import STAYS_OPEN, Ordered, StoredBuilds
+from tests.support.builds.stored_builds import Ordered, StoredBuilds
 from tests.support.eventually import eventually
 from tests.support.fakes.runs import FakeRuns
 
@@ -234,7 +234,7 @@ async def test_the_relay_delivers_at_a_hint_and_keeps_the_house(
     database: Database, database_url: str, builds: StoredBuilds, runs: FakeRuns
 ) -> None:
     async with Hints(database_url) as hints:
-        repairs = EndedRuns(database, hints, NoHistory(), stays_open=STAYS_OPEN)
+        repairs = EndedRuns(database, hints, NoHistory())
         relay = asyncio.create_task(Relay(database, hints, runs, repairs, log_retention=timedelta(days=30)).run())
         try:
             build = await builds.order()
@@ -254,7 +254,7 @@ async def test_the_relay_keeps_the_house_while_temporal_is_away(
     build = await builds.order()
     runs.is_away = True
     hints = Hints(database_url)
-    repairs = EndedRuns(database, hints, NoHistory(), stays_open=STAYS_OPEN)
+    repairs = EndedRuns(database, hints, NoHistory())
     relay = asyncio.create_task(Relay(database, hints, runs, repairs, log_retention=timedelta(days=30)).run())
     try:
         partitions = "SELECT count(*) AS days FROM pg_inherits WHERE inhparent = 'log_chunks'::regclass"
@@ -294,7 +294,7 @@ async def test_an_ended_run_is_not_repaired_at_first_sight(
     database: Database, database_url: str, builds: StoredBuilds
 ) -> None:
     build = await builds.running(at=40)
-    repairs = EndedRuns(database, Hints(database_url), OneEndedRun(build), stays_open=STAYS_OPEN)
+    repairs = EndedRuns(database, Hints(database_url), OneEndedRun(build))
     await repairs.look()
     await repairs.look()
     assert (await builds.row(build.build_id)).status == BuildStatus.RUNNING

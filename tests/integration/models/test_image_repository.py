@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from models.postgres.database import Database
-from models.repositories.image import ImageRepository, ImageView, PageKey
+from models.repositories.image.orders import ImageOrders
+from models.repositories.image.reading import ImageReading, ImageView, PageKey
 from models.rules.build_lifecycle import BuildStatus, ClaimAnswer, ImageStatus, Wish
 from models.rules.errors.request import ImageExists, ImageInUse, ImageNotFound, QueueFull
 from tests.support.builds.stored_build_rows import COMMIT
@@ -15,19 +16,19 @@ from tests.support.builds.stored_builds import IMAGE_ID, Ordered, StoredBuilds
 
 async def view(database: Database, image_id: int) -> ImageView:
     async with database.transaction() as session:
-        return await ImageRepository(session).view(image_id)
+        return await ImageReading(session).view(image_id)
 
 
 async def delete(database: Database, image_id: int) -> None:
     async with database.transaction() as session:
-        await ImageRepository(session).delete(image_id, "anonymous")
+        await ImageOrders(session).delete(image_id, "anonymous")
 
 
 async def page(
     database: Database, *, status: ImageStatus | None = None, after: PageKey | None = None, limit: int = 10
 ) -> list[ImageView]:
     async with database.transaction() as session:
-        return await ImageRepository(session).page(status, after, limit)
+        return await ImageReading(session).page(status, after, limit)
 
 
 async def outcomes(*attempts: Any) -> list[Any]:
@@ -291,7 +292,7 @@ async def test_a_page_is_read_along_an_index_and_nothing_is_sorted_for_it(
         await session.execute(text("SET LOCAL enable_bitmapscan = off"))
         after = PageKey((await session.execute(text("SELECT now() - interval '1 hour'"))).scalar_one(), 5)
         explaining = ExplainingSession(session)
-        await ImageRepository(explaining).page(status, after, 100)  # type: ignore[arg-type]
+        await ImageReading(explaining).page(status, after, 100)  # type: ignore[arg-type]
     along = re.search(r"CTE page\n\s+-> +Limit.*\n\s+-> +Index Scan Backward using (\w+) on", explaining.plan)
     assert along is not None, explaining.plan
     assert along[1] == index

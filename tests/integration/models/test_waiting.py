@@ -13,7 +13,7 @@ from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
-from models.repositories.image import ImageRepository
+from models.repositories.image.reading import ImageReading
 from models.repositories.queue.waiting import Wait, WaitRepository
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.waiting import PAUSED
@@ -44,7 +44,7 @@ class Waits:
 
     async def shown(self, build: Ordered) -> str | None:
         async with self.database.transaction() as session:
-            return (await ImageRepository(session).view(build.image_id)).waits_for
+            return (await ImageReading(session).view(build.image_id)).waits_for
 
     async def attempt(self, build: Ordered, run_id: str = "run-1") -> BuildExecution:
         async with self.database.transaction() as session:

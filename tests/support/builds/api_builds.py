@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
-from models.repositories.build import BuildRepository
+from models.repositories.build.ending import BuildEnding
+from models.repositories.build.reports import BuildReports
 from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.delivery import DeliveryRepository
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
@@ -59,7 +60,7 @@ class ReportingBuilder:
             assert found is not None
             run_id = self._run_ids.setdefault(build_id, str(uuid4()))
             claim = Claim(build_id=build_id, generation=found.generation, run_id=run_id)
-            claimed = await BuildRepository(session, stays_open=STAYS_OPEN).claim(claim)
+            claimed = await BuildReports(session).claim(claim, stays_open=STAYS_OPEN)
         assert claimed.build is not None, claimed.answer
         self._hint(build_id)
         return claimed.build
@@ -108,7 +109,7 @@ class ReportingBuilder:
         image = {"docker_image_id": f"sha256:{'1' * 64}", "image_uri": checkpoint.image, "size_bytes": 4096}
         done = checkpoint.model_copy(update={"variables": {"commit_sha": FULL_COMMIT}})
         async with self._database.transaction() as session:
-            builds = BuildRepository(session, stays_open=STAYS_OPEN)
+            builds = BuildEnding(session)
             locked = await builds.lock_for_success(build_id, self._run_ids[build_id])
             assert locked is not None
             await builds.succeed(locked[0], locked[2], done, image)
@@ -126,7 +127,7 @@ class ReportingBuilder:
             failure=FailureReport(message=message, code="docker_build_failed", component="build_image"),
         )
         async with self._database.transaction() as session:
-            await BuildRepository(session, stays_open=STAYS_OPEN).report(report)
+            await BuildReports(session).report(report)
         self._hint(checkpoint.build_id)
 
     def _hint(self, build_id: UUID) -> None:

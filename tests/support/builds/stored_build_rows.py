@@ -17,8 +17,9 @@ from activities.relay.ended_runs import EndedRuns
 from activities.relay.relay import Relay
 from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints
-from models.repositories.build import BuildRepository
-from models.repositories.image import ImageRepository
+from models.repositories.build.ending import BuildEnding
+from models.repositories.build.wishes import BuildWishes
+from models.repositories.image.orders import ImageOrders
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.build_payloads import Checkpoint, RequestedWish, WishReport
 from models.rules.image_order import ImageOrder
@@ -45,7 +46,7 @@ class StoredBuildRows:
 
     async def order(self, name: str) -> RunAddress:
         async with self._database.transaction() as session:
-            _image_id, build_id = await ImageRepository(session).order(
+            _image_id, build_id = await ImageOrders(session).order(
                 image_order(name), queue_limit=1000, actor="anonymous", correlation_id="c0ffee"
             )
             generation = await session.scalar(select(col(Build.generation)).where(col(Build.id) == build_id))
@@ -75,7 +76,7 @@ class StoredBuildRows:
         wanted = RequestedWish(wish=wish, state_code=state_code)
         report = WishReport(build_id=run.build_id, generation=run.generation, wish=wanted)
         async with self._database.transaction() as session:
-            is_taken = await BuildRepository(session, stays_open=STAYS_OPEN).wish(report)
+            is_taken = await BuildWishes(session).signalled(report)
         self._hints.give(DIRTY)
         return is_taken
 
@@ -84,7 +85,7 @@ class StoredBuildRows:
 
     async def succeed(self, build: Checkpoint, run_id: str) -> None:
         async with self._database.transaction() as session:
-            builds = BuildRepository(session, stays_open=STAYS_OPEN)
+            builds = BuildEnding(session)
             locked = await builds.lock_for_success(build.build_id, run_id)
             assert locked is not None
             row, _facts, now = locked
@@ -98,7 +99,7 @@ async def stored_build_rows(url: str, runs: BuildRuns, history: TemporalRuns) ->
     """Run a relay over the database of this URL, and give the rows that it delivers."""
     database = Database(url, pool_size=10)
     async with Hints(url) as hints:
-        repairs = EndedRuns(database, hints, history, stays_open=STAYS_OPEN)
+        repairs = EndedRuns(database, hints, history)
         relay = asyncio.create_task(
             Relay(database, hints, runs, repairs, log_retention=timedelta(days=30)).run(), name="relay"
         )

@@ -9,8 +9,10 @@ from sqlalchemy import select, text
 from sqlmodel import col
 
 from models.postgres.database import Database
-from models.repositories.build import BuildRepository
-from models.repositories.image import ImageRepository
+from models.repositories.build.ending import BuildEnding
+from models.repositories.build.reports import BuildReports
+from models.repositories.build.wishes import BuildWishes
+from models.repositories.image.orders import ImageOrders
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.build_payloads import (
     Checkpoint,
@@ -51,7 +53,7 @@ class StoredBuilds:
     async def order(self, name: str | None = None, *, queue_limit: int = 1000, **changes: Any) -> Ordered:
         name = name or f"demo/{uuid4().hex[:12]}"
         async with self.database.transaction() as session:
-            image_id, build_id = await ImageRepository(session).order(
+            image_id, build_id = await ImageOrders(session).order(
                 image_order(name, **changes), queue_limit=queue_limit, actor="anonymous", correlation_id="c0ffee"
             )
         generation = (await self.row(build_id)).generation
@@ -64,7 +66,7 @@ class StoredBuilds:
     async def claim(self, build: Ordered, run_id: str = "run-1", *, stays_open: timedelta = STAYS_OPEN) -> Claimed:
         async with self.database.transaction() as session:
             claim = Claim(build_id=build.build_id, generation=build.generation, run_id=run_id)
-            return await BuildRepository(session, stays_open=stays_open).claim(claim)
+            return await BuildReports(session).claim(claim, stays_open=stays_open)
 
     async def report(self, build: Ordered, status: BuildStatus, code: int, seq: int, **more: Any) -> RowView:
         told: dict[str, Any] = {"run_id": "run-1"} | more
@@ -72,13 +74,13 @@ class StoredBuilds:
             report = StateReport(
                 build_id=build.build_id, generation=build.generation, status=status, code=code, seq=seq, **told
             )
-            return await BuildRepository(session, stays_open=STAYS_OPEN).report(report)
+            return await BuildReports(session).report(report)
 
     async def wish(self, build: Ordered, wish: Wish, state_code: int | None = None) -> bool:
         async with self.database.transaction() as session:
             wanted = RequestedWish(wish=wish, state_code=state_code)
             report = WishReport(build_id=build.build_id, generation=build.generation, wish=wanted)
-            return await BuildRepository(session, stays_open=STAYS_OPEN).wish(report)
+            return await BuildWishes(session).signalled(report)
 
     async def running(self, name: str | None = None, *, at: int = 10, run_id: str = "run-1", **changes: Any) -> Ordered:
         build = await self.order(name, **changes)
@@ -99,7 +101,7 @@ class StoredBuilds:
     async def succeed(self, build: Ordered, run_id: str = "run-1") -> bool:
         """End a build in success as registering does; False when another run speaks for it."""
         async with self.database.transaction() as session:
-            builds = BuildRepository(session, stays_open=STAYS_OPEN)
+            builds = BuildEnding(session)
             locked = await builds.lock_for_success(build.build_id, run_id)
             if locked is None:
                 return False

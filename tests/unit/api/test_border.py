@@ -23,7 +23,7 @@ from api.images.github_tags import by_version
 from api.images.parameters import Wait
 from api.listener import listen, why_not
 from api.version import VERSION
-from models.repositories.image import PageKey
+from models.repositories.image.reading import PageKey
 from models.rules.errors.request import RequestInvalid
 
 

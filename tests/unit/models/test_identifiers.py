@@ -4,7 +4,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.repositories.build import fairness_key
+from models.rules.fairness import fairness_key
 from models.rules.identifiers import LONGEST_BUILD_NAME, image_build_name, new_id
 from models.rules.run_contract import image_workflow_id
 

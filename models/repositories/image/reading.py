@@ -1,0 +1,95 @@
+"""Reading images, one or a page, beside what their newest builds report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, case, literal, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from models.repositories.queue.waiting import WaitingBuild, WaitRepository, holds
+from models.rules.build_lifecycle import ImageStatus
+from models.rules.errors.request import ImageNotFound
+from models.rules.run_contract import image_workflow_id
+from models.tables.build import Build, BuildProgress
+from models.tables.execution import BuildExecution
+from models.tables.image import DockerImage
+from models.tables.waiting import BuildWait
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """An image beside what its newest build reports; the log is not in it."""
+
+    image: DockerImage
+    build: Build
+    progress: BuildProgress | None
+    execution: BuildExecution | None
+    last_lines: str | None  # for lists: the last line while building, the tail when failed
+    waits_for: str | None  # what an open build waits for, as a sentence
+
+    @property
+    def workflow_id(self) -> str:
+        return image_workflow_id(self.build.image_name or "", self.build.image_tag or "", self.build.generation or 0)
+
+
+@dataclass(frozen=True)
+class PageKey:
+    """The place of an image in the list, newest first."""
+
+    created_at: datetime
+    image_id: int
+
+
+class ImageReading:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def view(self, image_id: int) -> ImageView:
+        """Return one image; raise ImageNotFound."""
+        row = (await self._session.execute(_views().where(col(DockerImage.id) == image_id))).one_or_none()
+        if row is None:
+            raise ImageNotFound(f"There is no image {image_id}.")
+        return (await self._viewed([row]))[0]
+
+    async def page(self, status: ImageStatus | None, after: PageKey | None, limit: int) -> list[ImageView]:
+        """Return up to `limit` images, newest first, that come after the given place."""
+        images = select(DockerImage).order_by(col(DockerImage.created_at).desc(), col(DockerImage.id).desc())
+        if status is not None:
+            images = images.where(col(DockerImage.build_status) == status)
+        if after is not None:
+            place = tuple_(col(DockerImage.created_at), col(DockerImage.id))
+            images = images.where(place < tuple_(literal(after.created_at), literal(after.image_id)))
+        page = images.limit(limit).cte("page").prefix_with("MATERIALIZED")
+        listed = (
+            _views().join(page, page.c.id == col(DockerImage.id)).order_by(page.c.created_at.desc(), page.c.id.desc())
+        )
+        return await self._viewed(list(await self._session.execute(listed)))
+
+    async def _viewed(self, rows: Sequence[Any]) -> list[ImageView]:
+        waiting = [WaitingBuild(build, execution, told) for _, build, _, execution, _, told in rows]
+        sentences = await WaitRepository(self._session).sentences(waiting)
+        return [
+            ImageView(image, build, progress, execution, last_lines, waits_for)
+            for (image, build, progress, execution, last_lines, _), waits_for in zip(rows, sentences, strict=True)
+        ]
+
+
+def _views() -> Select[Any]:
+    last_lines = case(
+        (col(DockerImage.build_status) == ImageStatus.BUILDING, col(BuildProgress.last_line)),
+        (col(DockerImage.build_status) == ImageStatus.FAILED, col(BuildExecution.log_tail)),
+        else_=None,
+    )
+    newest_execution = and_(
+        col(BuildExecution.build_id) == col(Build.id), col(BuildExecution.attempt) == col(Build.attempt)
+    )
+    return (
+        select(DockerImage, Build, BuildProgress, BuildExecution, last_lines, BuildWait)
+        .join(Build, col(Build.id) == col(DockerImage.build_id))
+        .outerjoin(BuildProgress, col(BuildProgress.build_id) == col(Build.id))
+        .outerjoin(BuildExecution, newest_execution)
+        .outerjoin(BuildWait, holds())
+    )
