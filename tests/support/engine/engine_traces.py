@@ -3,9 +3,7 @@
 import base64
 from collections.abc import Iterable
 
-from activities.adapters.docker.progress.trace import TraceLog, TraceStatus, TraceVertex
-
-_MOMENT = b"\x08\x01"  # a Timestamp of one second
+from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceVertex
 
 
 def encode_status(vertexes: Iterable[TraceVertex] = (), logs: Iterable[TraceLog] = ()) -> bytes:
@@ -27,17 +25,21 @@ def wrote(vertex: str, data: bytes, stream: int = 1) -> TraceStatus:
 def _vertex(vertex: TraceVertex) -> bytes:
     return (
         _field(1, vertex.digest.encode())
-        + _field(2, b"sha256:an-input-that-nobody-reads")
+        + b"".join(_field(2, digest.encode()) for digest in vertex.inputs)
         + _field(3, vertex.name.encode())
         + (b"\x20\x01" if vertex.cached else b"")
-        + (_field(5, _MOMENT) if vertex.started else b"")
-        + (_field(6, _MOMENT) if vertex.completed else b"")
+        + (_field(5, _moment(vertex.started)) if vertex.started else b"")
+        + (_field(6, _moment(vertex.completed)) if vertex.completed else b"")
         + (_field(7, vertex.error.encode()) if vertex.error else b"")
     )
 
 
 def _log(log: TraceLog) -> bytes:
-    return _field(1, log.vertex.encode()) + _field(2, _MOMENT) + b"\x18" + _varint(log.stream) + _field(4, log.data)
+    return _field(1, log.vertex.encode()) + _field(2, _moment(1)) + b"\x18" + _varint(log.stream) + _field(4, log.data)
+
+
+def _moment(nanoseconds: int) -> bytes:
+    return b"\x08" + _varint(nanoseconds // 10**9) + b"\x10" + _varint(nanoseconds % 10**9)
 
 
 def _field(number: int, value: bytes) -> bytes:

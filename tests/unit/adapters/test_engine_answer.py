@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from activities.adapters.docker.plain.answer import EngineAnswer
 from activities.adapters.docker.plain.connection import ChunkedBody
-from activities.adapters.docker.progress.trace import TraceLog, TraceVertex
+from activities.adapters.docker.progress.status import TraceLog, TraceVertex
 from models.rules.errors.engine import EngineUnreachable
 from tests.support.engine.engine_traces import trace_line
 

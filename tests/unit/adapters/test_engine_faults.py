@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from activities.adapters.docker.engine import DockerEngine
-from activities.adapters.docker.progress.trace import TraceLog, TraceVertex
+from activities.adapters.docker.progress.status import TraceLog, TraceVertex
 from activities.ports.engine import EngineBuild, EngineBuildRequest
 from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, EngineRefused, EngineUnreachable
 from tests.support.engine.engine_traces import trace_line

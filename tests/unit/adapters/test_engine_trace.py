@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.adapters.docker.progress.trace import TraceLog, TraceMalformed, TraceStatus, TraceVertex, decode_status
+from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceVertex
+from activities.adapters.docker.progress.trace import TraceMalformed, decode_status
 from tests.support.engine.engine_traces import encode_status
 
 # Recorded from an engine of version 20.10: a line of a step, and the step as it fails.
@@ -21,6 +22,8 @@ RECORDED_FAILURE = (
     "LjA1OyBlY2hvIGhpOyBleGl0IDMgIyA0NWIyKgsI35+G2AYQmbqUeDIMCN+fhtgGELGWlvIBOlVleGVjdXRvciBmYWlsZWQgcnVubmluZyBbL2Jp"
     "bi9zaCAtYyBzbGVlcCAwLjA1OyBlY2hvIGhpOyBleGl0IDMgIyA0NWIyXTogZXhpdCBjb2RlOiAz"
 )
+BASE = "sha256:6961b2143f0cbb180aff576e942c751262955b3368d81db8cda48b2905f2e117"
+MOMENTS = st.integers(0, 2 * 10**18)
 
 
 def test_what_a_real_engine_wrote_is_read() -> None:
@@ -28,11 +31,16 @@ def test_what_a_real_engine_wrote_is_read() -> None:
     (failed,) = decode_status(base64.b64decode(RECORDED_FAILURE)).vertexes
     command = "sleep 0.05; echo hi; exit 3 # 45b2"
     error = f"executor failed running [/bin/sh -c {command}]: exit code: 3"
-    assert failed == TraceVertex(STEP, f"[2/2] RUN {command}", started=True, completed=True, error=error)
+    assert (failed.started, failed.completed) == (1795264479251993369, 1795264479507874097)
+    assert failed == TraceVertex(
+        STEP, f"[2/2] RUN {command}", False, failed.started, failed.completed, error, inputs=(BASE,)
+    )
 
 
 @given(
-    st.builds(TraceVertex, st.text(), st.text(), st.booleans(), st.booleans(), st.booleans(), st.text()),
+    st.builds(
+        TraceVertex, st.text(), st.text(), st.booleans(), MOMENTS, MOMENTS, st.text(), st.tuples(st.text(), st.text())
+    ),
     st.builds(TraceLog, st.text(), st.binary(), st.integers(1, 2)),
 )
 def test_every_field_that_the_log_needs_is_read(vertex: TraceVertex, log: TraceLog) -> None:
@@ -48,6 +56,11 @@ def test_names_that_are_no_utf8_are_shown_as_well_as_possible() -> None:
     vertex = b"\x1a" + bytes([len(name)]) + name
     status = decode_status(b"\x0a" + bytes([len(vertex)]) + vertex)
     assert status.vertexes[0].name == "[2/2] RUN echo \N{REPLACEMENT CHARACTER}"
+
+
+def test_a_transfer_that_goes_on_is_known_by_its_vertex() -> None:
+    layer = b"\x0a\x05layer\x12\x01v\x20\x7f"
+    assert decode_status((b"\x12" + bytes([len(layer)]) + layer) * 2) == TraceStatus(moved=("v",))
 
 
 def test_fields_of_newer_engines_are_skipped() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceVertex
 from activities.adapters.docker.progress.step_log import StepLog
-from activities.adapters.docker.progress.trace import TraceLog, TraceStatus, TraceVertex
 from tests.support.engine.engine_traces import wrote
 from tests.support.logs import outputs_of
 
@@ -17,6 +17,16 @@ MAKE = TraceVertex("make", "[3/3] RUN make")
 LEFT = TraceVertex("left", "[left 2/2] RUN left")
 RIGHT = TraceVertex("right", "[stage-1 2/2] RUN right")
 MEBIBYTE = 1 << 20
+
+
+class Clock:
+    """Seconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def announced(*vertexes: TraceVertex) -> TraceStatus:
@@ -74,6 +84,80 @@ def test_cached_steps_say_so() -> None:
     assert rendered(StepLog(), statuses).endswith(b"Step 2/2 : COPY . /\n ---> Using cache\n")
 
 
+def failing_copy(error: str) -> tuple[TraceStatus, TraceVertex, TraceVertex]:
+    """What an engine says when a copy fails before the steps above it have run: they are cached from that moment."""
+    one = TraceVertex("one", "[2/4] RUN one", True, 900, 900, inputs=("base",))
+    two = TraceVertex("two", "[3/4] RUN two", True, 900, 900, inputs=("one",))
+    nope = TraceVertex("nope", "[4/4] COPY nope /", False, 900, 902, error, inputs=("two",))
+    base = TraceVertex("base", "[1/4] FROM busybox", False, 500, 600)
+    return announced(base, one, two, nope), one, two
+
+
+def test_steps_above_a_copy_that_failed_first_did_not_run() -> None:
+    log = StepLog()
+    status, _one, _two = failing_copy('"/nope" not found: not found')
+    assert log.feed(status) == (
+        b"Step 1/4 : FROM busybox\nStep 2/4 : RUN one\n ---> Did not run\nStep 3/4 : RUN two\n ---> Did not run\n"
+        b"Step 4/4 : COPY nope /\n"
+    )
+    assert log.progress.step == 2
+
+
+def test_a_failing_copy_that_is_told_in_two_parts_still_tells_what_did_not_run() -> None:
+    log = StepLog()
+    status, one, two = failing_copy("")
+    base, *_others, nope = status.vertexes
+    halves = announced(base, one, two, TraceVertex(nope.digest, nope.name, started=900, inputs=nope.inputs))
+    text = log.feed(halves) + log.feed(announced(TraceVertex(nope.digest, nope.name, False, 900, 902, "not found")))
+    assert b"Step 3/4 : RUN two\n ---> Did not run\n" in text
+    assert b"Using cache" not in text
+
+
+def test_what_a_cached_step_builds_on_is_cached_as_well() -> None:
+    one = TraceVertex("one", "[2/3] RUN one", True, 900, 900, inputs=("base",))
+    two = TraceVertex("two", "[3/3] RUN two", True, 900, 950, inputs=("one",))
+    text = StepLog().feed(announced(TraceVertex("base", "[1/3] FROM busybox", False, 500, 600), one, two))
+    assert text.count(b" ---> Using cache\n") == 2
+
+
+def test_a_step_that_failed_itself_came_after_cached_ones() -> None:
+    one = TraceVertex("one", "[1/2] RUN one", True, 900, 900)
+    error = "executor failed running [/bin/sh -c false]: exit code: 1"
+    text = StepLog().feed(announced(one, TraceVertex("two", "[2/2] RUN false", False, 900, 999, error, ("one",))))
+    assert b" ---> Using cache\n" in text
+
+
+def test_a_step_that_runs_is_not_cached_whatever_the_engine_takes_it_for() -> None:
+    log = StepLog()
+    run = TraceVertex("run", "[1/2] RUN slow", started=700)
+    log.feed(announced(run, TraceVertex("nope", "[2/2] COPY nope /")))
+    assumed = TraceVertex("run", run.name, True, 900, 900)
+    failed = TraceVertex("nope", "[2/2] COPY nope /", False, 900, 902, "not found", ("run",))
+    text = log.feed(announced(assumed, failed)) + log.feed(wrote("run", b"done\n")) + log.feed(completed(run))
+    assert b"Using cache" not in text
+    assert b"Did not run" not in text
+    assert text.endswith(b"Step 1/2 : RUN slow\ndone\n")
+
+
+def test_what_a_step_builds_on_is_numbered_before_it() -> None:
+    final = TraceVertex("final", "[stage-1 2/2] COPY --from=build /a /", inputs=("start", "run"))
+    start = TraceVertex("start", "[stage-1 1/2] FROM busybox")
+    run = TraceVertex("run", "[build 2/2] RUN make", inputs=("base",))
+    log = StepLog()
+    log.feed(announced(final, start, run, TraceVertex("base", "[build 1/2] FROM golang")))
+    for vertex, number in ((start, 1), (run, 3), (final, 4)):
+        assert f"Step {number}/4 : ".encode() in log.feed(started(vertex))
+
+
+def test_vertexes_of_one_name_are_one_step() -> None:
+    name = "[2/2] ADD http://example.test/a /"
+    download, copy = TraceVertex("d", name), TraceVertex("c", name, inputs=("b", "d"))
+    base = TraceVertex("b", "[1/2] FROM busybox")
+    statuses = [announced(download, copy, base), started(download), wrote("d", b"x\n"), completed(download)]
+    text = rendered(StepLog(), [*statuses, completed(copy)])
+    assert text == b"Step 2/2 : ADD http://example.test/a /\nx\n"
+
+
 def test_a_command_of_many_lines_has_a_header_of_one() -> None:
     log = StepLog()
     log.feed(announced(TraceVertex("x", "[2/2] RUN <<EOF\r\necho a\n\techo \x1b[31mb\x00\nEOF")))
@@ -86,10 +170,77 @@ def test_the_next_header_begins_a_line_although_the_step_did_not_end_its_last() 
 
 
 def test_output_that_switches_between_steps_repeats_the_header_after_a_newline() -> None:
-    statuses = [announced(LEFT, RIGHT), wrote("left", b"l1\nl2"), wrote("right", b"r1\n"), wrote("left", b"more\n")]
-    assert rendered(StepLog(), statuses) == (
-        b"Step 1/2 : RUN left\nl1\nl2\nStep 2/2 : RUN right\nr1\n\nStep 1/2 : RUN left\nmore\n"
-    )
+    clock = Clock()
+    log = StepLog(clock=clock)
+    log.feed(announced(LEFT, RIGHT))
+    assert log.feed(wrote("left", b"l1\nl2")) == b"Step 1/2 : RUN left\nl1\nl2"
+    clock.now += 1
+    assert log.feed(wrote("right", b"r1\n")) == b"\nStep 2/2 : RUN right\nr1\n"
+    clock.now += 1
+    assert log.feed(wrote("left", b"more\n")) == b"\nStep 1/2 : RUN left\nmore\n"
+
+
+def test_steps_that_write_at_once_take_turns_of_whole_lines() -> None:
+    clock = Clock()
+    log = StepLog(clock=clock)
+    text = log.feed(announced(LEFT, RIGHT))
+    for number in range(40):  # a line of each every 50 ms
+        text += log.feed(wrote("left", b"left %d\n" % number)) + log.feed(wrote("right", b"right "))
+        clock.now += 0.05
+        text += log.feed(wrote("right", b"%d\n" % number)) + log.due()
+    text += log.finish()
+    assert 4 <= text.count(b"Step ") <= 8
+    assert all(line.startswith((b"left ", b"right ", b"Step ")) or not line for line in text.split(b"\n"))
+    outputs = outputs_of(text)
+    for side in (b"left", b"right"):
+        wanted = b"".join(b"%b %d\n" % (side, number) for number in range(40))
+        assert outputs[f"RUN {side.decode()}"] in (wanted, wanted + b"\n")
+
+
+def test_a_line_waits_for_its_turn_only_as_long_as_a_turn_lasts() -> None:
+    clock = Clock()
+    log = StepLog(clock=clock)
+    log.feed(announced(LEFT, RIGHT))
+    log.feed(wrote("left", b"l1\n"))
+    assert log.feed(wrote("right", b"r1\n")) == b""
+    assert log.is_holding
+    clock.now += 0.6
+    assert log.feed(wrote("left", b"l2\n")) == b"\nStep 2/2 : RUN right\nr1\n"
+    clock.now += 0.6
+    assert log.due() == b"\nStep 1/2 : RUN left\nl2\n"
+    assert not log.is_holding
+
+
+def test_half_a_line_waits_longer_for_its_end_but_not_for_ever() -> None:
+    clock = Clock()
+    log = StepLog(clock=clock)
+    log.feed(announced(LEFT, RIGHT))
+    log.feed(wrote("left", b"l1\n"))
+    log.feed(wrote("right", b"r1\nr"))
+    clock.now += 0.6
+    assert log.feed(wrote("left", b"l2\n")).endswith(b"\nr1\n")
+    clock.now += 0.6
+    assert log.due().endswith(b"\nl2\n")
+    clock.now += 1.5
+    assert log.due().endswith(b"Step 2/2 : RUN right\nr")
+
+
+def test_no_more_than_some_kibibytes_wait_for_a_turn() -> None:
+    log = StepLog(clock=Clock())
+    log.feed(announced(LEFT, RIGHT))
+    log.feed(wrote("left", b"l1\n"))
+    much = b"r" * 1000 + b"\n"
+    shown = b"".join(log.feed(wrote("right", much)) for _line in range(100))
+    assert len(shown) > 30_000
+
+
+def test_what_waits_for_its_turn_comes_when_its_step_ends() -> None:
+    log = StepLog(clock=Clock())
+    log.feed(announced(LEFT, RIGHT))
+    log.feed(wrote("left", b"l1\n"))
+    assert log.feed(wrote("right", b"r1\nr")) == b""
+    assert log.feed(completed(RIGHT)) == b"\nStep 2/2 : RUN right\nr1\nr"
+    assert log.feed(wrote("left", b"l2\n")) == b"\nStep 1/2 : RUN left\nl2\n"
 
 
 def test_the_last_words_of_a_step_stand_before_the_step_that_follows_in_the_same_status() -> None:

@@ -51,6 +51,10 @@ class EngineAnswer:
         *lines, self._line = (self._line + self._body.feed(raw)).split(b"\n")
         return b"".join([self._interpret(line.rstrip(b"\r")) for line in lines if line])
 
+    def due(self) -> bytes:
+        """Return what of the log has waited for its turn; ask while nothing comes."""
+        return self.log.due()
+
     def finish(self) -> bytes:
         """Return the log's last bytes."""
         return self.log.finish()

@@ -28,6 +28,8 @@ _INTERPRETED_AT_ONCE = 256 * 1024
 _PAUSE_SECONDS = 0.005
 _LITTLE_BYTES = 16 * 1024
 
+_TURN_SECONDS = 0.1  # so soon after its time what waits for its turn in the log is shown
+
 # While the engine is stuck it sends half a million empty traces a second: reading slowly slows it down.
 _STUCK_READ_SECONDS = 0.1
 _STUCK_LOOK_SECONDS = 1.0
@@ -165,7 +167,10 @@ class RunningBuild:
     def _follow(self) -> EngineOutcome | Exception:
         stuck_since: float | None = None
         looked_at = 0.0
-        while not self._answer.is_whole and (raw := self._spool.take(_INTERPRETED_AT_ONCE)):
+        while not self._answer.is_whole and (raw := self._spool.take(_INTERPRETED_AT_ONCE, _TURN_SECONDS)) != b"":
+            if raw is None:
+                self._write(self._answer.due())
+                continue
             self._write(self._answer.feed(raw))
             self._spool.shrink()
             if not self._answer.is_stuck:

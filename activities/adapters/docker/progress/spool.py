@@ -33,10 +33,11 @@ class Spool:
             self._has_ended = True
             self._changed.notify()
 
-    def take(self, most: int) -> bytes:
-        """Wait for the next bytes; empty when the stream has ended and all was taken."""
+    def take(self, most: int, within: float) -> bytes | None:
+        """Wait for the next bytes, None when none came `within` seconds; empty when the stream has ended, all taken."""
         with self._changed:
-            self._changed.wait_for(lambda: self._written > self._taken or self._has_ended)
+            if not self._changed.wait_for(lambda: self._written > self._taken or self._has_ended, within):
+                return None
             available = self._written - self._taken
         data = os.pread(self._file, min(most, available), self._taken)
         with self._changed:

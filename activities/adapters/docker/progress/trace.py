@@ -4,7 +4,6 @@ Only the fields that the log needs are described; protobuf skips the others. The
 `api/services/control/control.proto` and were checked against a 20.10 engine.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
@@ -12,38 +11,14 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceVertex
+
 _PACKAGE = "moby.buildkit.v1"
+_NANOSECONDS = 1_000_000_000
 
 
 class TraceMalformed(Exception):
     """The bytes are no StatusResponse: the engine speaks another dialect, or the stream is damaged."""
-
-
-@dataclass(frozen=True, slots=True)
-class TraceVertex:
-    """One node of the build: a Dockerfile step, or something of the engine's own. Repeated as it changes."""
-
-    digest: str
-    name: str
-    cached: bool = False
-    started: bool = False
-    completed: bool = False
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TraceLog:
-    """What a vertex wrote, in the order of writing; `stream` is 1 for standard output and 2 for standard error."""
-
-    vertex: str
-    data: bytes
-    stream: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class TraceStatus:
-    vertexes: tuple[TraceVertex, ...] = ()
-    logs: tuple[TraceLog, ...] = ()
 
 
 def decode_status(raw: bytes) -> TraceStatus:
@@ -59,13 +34,15 @@ def decode_status(raw: bytes) -> TraceStatus:
                 digest=_text(vertex.digest),
                 name=_text(vertex.name),
                 cached=vertex.cached,
-                started=vertex.HasField("started"),
-                completed=vertex.HasField("completed"),
+                started=_nanoseconds(vertex, "started"),
+                completed=_nanoseconds(vertex, "completed"),
                 error=_text(vertex.error),
+                inputs=tuple(map(_text, vertex.inputs)),
             )
             for vertex in message.vertexes
         ),
         logs=tuple(TraceLog(vertex=_text(log.vertex), data=log.msg, stream=log.stream) for log in message.logs),
+        moved=tuple(dict.fromkeys(_text(transfer.vertex) for transfer in message.statuses)),
     )
 
 
@@ -73,18 +50,31 @@ def _text(raw: bytes) -> str:
     return raw.decode(errors="replace")
 
 
+def _nanoseconds(vertex: Any, moment: str) -> int:  # noqa: ANN401 - a generated message
+    """Return a moment that may not have come yet; never 0 for one that has."""
+    if not vertex.HasField(moment):
+        return 0
+    at = getattr(vertex, moment)
+    return at.seconds * _NANOSECONDS + at.nanos or 1
+
+
 def _status_response() -> type[Message]:
     file = FileDescriptorProto(name="slipway/engine_trace.proto", package=_PACKAGE, syntax="proto3")
     # Texts are declared as bytes: the same on the wire, but names of steps need not be UTF-8.
-    _message(file, "Moment")
+    moment = _message(file, "Moment")
+    _field(moment, "seconds", 1, FieldDescriptorProto.TYPE_INT64)
+    _field(moment, "nanos", 2, FieldDescriptorProto.TYPE_INT32)
     vertex = _message(file, "Vertex", digest=1, name=3, error=7)
+    _field(vertex, "inputs", 2, FieldDescriptorProto.TYPE_BYTES, repeated=True)
     _field(vertex, "cached", 4, FieldDescriptorProto.TYPE_BOOL)
     _field(vertex, "started", 5, FieldDescriptorProto.TYPE_MESSAGE, of="Moment")
     _field(vertex, "completed", 6, FieldDescriptorProto.TYPE_MESSAGE, of="Moment")
+    _message(file, "VertexStatus", vertex=2)
     log = _message(file, "VertexLog", vertex=1, msg=4)
     _field(log, "stream", 3, FieldDescriptorProto.TYPE_INT64)
     status = _message(file, "StatusResponse")
     _field(status, "vertexes", 1, FieldDescriptorProto.TYPE_MESSAGE, of="Vertex", repeated=True)
+    _field(status, "statuses", 2, FieldDescriptorProto.TYPE_MESSAGE, of="VertexStatus", repeated=True)
     _field(status, "logs", 3, FieldDescriptorProto.TYPE_MESSAGE, of="VertexLog", repeated=True)
     pool = DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
