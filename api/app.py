@@ -17,7 +17,7 @@ from api.border.correlation import Correlation
 from api.border.idempotency import REPLAYED
 from api.border.metrics import Measured
 from api.border.problems import install_problem_handlers
-from api.border.routing import TrailingSlash
+from api.border.routing import KnownMethods, Paths, PathSpelling
 from api.border.security import Cors, OriginRule, SecurityHeaders
 from api.description import EVERY_ANSWER, TITLE, describe
 from api.health.router import router as health
@@ -26,6 +26,7 @@ from api.logs.router import router as logs
 from api.parts import Api, ApiWorld
 
 _ROUTERS = (images, logs, health)
+_PATHS = Paths(route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute))
 _DRAIN = timedelta(seconds=3)
 _EXPOSED = ["ETag", "Link", "Location", "Retry-After", CORRELATION_HEADER, REPLAYED]
 
@@ -48,8 +49,7 @@ def create_app(given: ApiWorld) -> FastAPI:
     app.state.api = api
     for router in _ROUTERS:
         app.include_router(router)
-    routes = [route for source in (app, *_ROUTERS) for route in source.routes if isinstance(route, APIRoute)]
-    install_problem_handlers(app, routes)
+    install_problem_handlers(app)
     describe(app)
     return app
 
@@ -80,8 +80,9 @@ def _layers(api: Api) -> list[Middleware]:
         *(cors if origins else []),
         Middleware(OriginRule),
         Middleware(BodyLimit),
-        Middleware(TrailingSlash),
+        Middleware(PathSpelling),
         Middleware(Conditional),
+        Middleware(KnownMethods, paths=_PATHS),
     ]
 
 

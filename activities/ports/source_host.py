@@ -20,10 +20,13 @@ class RepositoryTag:
 
 @dataclass(frozen=True)
 class CommitDetails:
-    """What GitHub says of one commit. `date` is the committer's, `author` a name, `message` the whole text."""
+    """What GitHub says of one commit. `date` is the committer's, `author` a name, `message` the whole text.
+
+    `date` is None where the committer's clock told what no calendar has: git keeps any number of seconds.
+    """
 
     sha: str
-    date: datetime
+    date: datetime | None
     author: str
     message: str
 

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 from models.repositories.image.reading import PageKey
 from models.rules.errors.request import RequestInvalid
@@ -27,6 +27,7 @@ def place_of(cursor: str) -> PageKey:
         created_at = datetime.fromisoformat(moment)
         if created_at.tzinfo is None or type(image_id) is not int or not 0 <= image_id <= _LARGEST_ID:
             raise ValueError("of another kind")
-    except (ValueError, TypeError, binascii.Error) as error:
+        created_at = created_at.astimezone(UTC)  # OverflowError beyond the calendar's ends, as the driver would raise
+    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
         raise RequestInvalid("cursor is not one that a list gave; begin again without it.", field="cursor") from error
     return PageKey(created_at, image_id)

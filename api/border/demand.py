@@ -1,5 +1,6 @@
 """What a value must be, in words of ours, where pydantic's own would not tell a caller what to send."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,11 +8,17 @@ from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 UNMET_DEMAND = "unmet_demand"
+_PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,99}")
 
 
 def unmet(demand: str) -> PydanticCustomError:
     """Return what a validator raises; `demand` goes on after the value's name: "must be …"."""
     return PydanticCustomError(UNMET_DEMAND, "{demand}", {"demand": demand})
+
+
+def is_plain_number(spelled: str) -> bool:
+    """Say whether this is an integer's one spelling, however large: Python also takes 1_0, +1, 01, 1.0 and " 1"."""
+    return _PLAIN_NUMBER.fullmatch(spelled) is not None
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,8 @@ class IntegerFrom:
 
     def _checked(self, value: object, check: core_schema.ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
         try:
+            if isinstance(value, str) and not is_plain_number(value):
+                value = None  # which is no integer either
             return check(value)
         except ValidationError as error:
             bounds = f", {self.lowest} or more" if self.highest is None else f" from {self.lowest} to {self.highest}"

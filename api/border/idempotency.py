@@ -1,6 +1,7 @@
 """One deed, one transaction, one answer: a repeat under the same Idempotency-Key gets the first answer again."""
 
 import hashlib
+import json
 import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -40,6 +41,13 @@ _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 Work = Callable[[Session], Awaitable[KeptAnswer]]
 
 
+class JsonRequest(Request):
+    """Reads JSON in UTF-8 only: the framework would also take UTF-16 and UTF-32, which JSON has no more (RFC 8259)."""
+
+    async def json(self) -> Any:  # noqa: ANN401 - as the framework spells it
+        return json.loads((await self.body()).decode("utf-8-sig"))
+
+
 class KeepingRoute(APIRoute):
     """Keeps what FastAPI itself refuses, a body it finds invalid, as a key's first answer: no handler sees that.
 
@@ -49,7 +57,8 @@ class KeepingRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         ordinary = super().get_route_handler()
 
-        async def keeping(request: Request) -> Response:
+        async def keeping(given: Request) -> Response:
+            request = JsonRequest(given.scope, given.receive)
             try:
                 return await ordinary(request)
             except (RequestValidationError, HTTPException) as error:
@@ -124,4 +133,4 @@ async def _key_of(request: Request, who: Caller) -> RequestKey | None:
     if not _KEY.fullmatch(given):
         raise RequestInvalid(f"{HEADER} must be 1 to 255 visible ASCII characters.")
     digest = hashlib.sha256(await request.body()).hexdigest()
-    return RequestKey(who.name, f"{request.method} {request.url.path}", given, digest)
+    return RequestKey(who.name, f"{request.method} {request.scope['path']}", given, digest)

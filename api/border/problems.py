@@ -9,7 +9,6 @@ from uuid import UUID
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from starlette.exceptions import HTTPException
@@ -127,8 +126,8 @@ def internal_error_response(scope: Scope) -> Response:
     return Response(problem_body(scope, status, "internal_error", detail), status, media_type=PROBLEM_JSON)
 
 
-def install_problem_handlers(app: FastAPI, routes: Sequence[APIRoute]) -> None:
-    """Map every error that a handler or a dependency raises; `routes` tell what a path allows."""
+def install_problem_handlers(app: FastAPI) -> None:
+    """Map every error that a handler or a dependency raises."""
 
     async def domain_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, DomainError)
@@ -140,7 +139,7 @@ def install_problem_handlers(app: FastAPI, routes: Sequence[APIRoute]) -> None:
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _http_response(request.scope, error, routes)
+        return _http_response(request.scope, error)
 
     app.add_exception_handler(DomainError, domain_error)
     app.add_exception_handler(RequestValidationError, invalid)
@@ -150,14 +149,21 @@ def install_problem_handlers(app: FastAPI, routes: Sequence[APIRoute]) -> None:
 def invalid_body_response(request: Request, error: RequestValidationError | HTTPException) -> Response | None:
     """Answer for a body that is wrong, and nothing but the body; None for any other error."""
     if isinstance(error, HTTPException):
-        return _unreadable_response(request.scope) if error.status_code == HTTPStatus.BAD_REQUEST else None
+        return _unreadable_response(request.scope, error) if error.status_code == HTTPStatus.BAD_REQUEST else None
     is_of_body = all(each["loc"][0] == "body" for each in error.errors())
     return _invalid_response(request, error) if is_of_body else None
 
 
-def _unreadable_response(scope: Scope) -> Response:
+def _unreadable_response(scope: Scope, error: HTTPException) -> Response:
     """Answer for a body that FastAPI cannot read at all, for which it raises 400."""
-    status, detail = RequestInvalid.status, "The body is not JSON in UTF-8."
+    status = RequestInvalid.status
+    match error.__cause__:
+        case RecursionError():
+            detail = "The body is JSON nested too deeply; no request here needs more than a few levels."
+        case ValueError() as cause if not isinstance(cause, UnicodeDecodeError):
+            detail = "The body holds a number of too many digits; send it shorter."
+        case _:
+            detail = "The body is not JSON in UTF-8."
     errors = [ProblemPart(loc=["body"], msg=detail)]
     return Response(problem_body(scope, status, RequestInvalid.code, detail, errors), status, media_type=PROBLEM_JSON)
 
@@ -196,19 +202,15 @@ def _is_body_of_another_kind(request: Request, errors: Sequence[Mapping[str, Any
     return not media_type.endswith("json") and any(tuple(error["loc"]) == ("body",) for error in errors)
 
 
-def _http_response(scope: Scope, error: HTTPException, routes: Sequence[APIRoute]) -> Response:
+def _http_response(scope: Scope, error: HTTPException) -> Response:
     """Say what the framework itself refused."""
     status, headers = error.status_code, dict(error.headers or {})
     if status == HTTPStatus.BAD_REQUEST:
-        return _unreadable_response(scope)
+        return _unreadable_response(scope, error)
     if status == HTTPStatus.NOT_FOUND:
         code, detail = "not_found", "There is nothing at this path; /docs shows every path there is."
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
-        # the framework's own paths tell theirs, in any order
-        methods = allowed_methods(routes, scope["path"]) or set(headers.get("Allow", "").split(", "))
-        allowed = ", ".join(sorted(methods))
-        headers = {"Allow": allowed}
-        code, detail = "method_not_allowed", f"This path takes no {scope['method'][:20]}; it takes {allowed}."
+        return method_refusal(scope, set(headers.get("Allow", "").split(", ")))  # in any order
     elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         code, detail = BodyTooLarge.code, error.detail
     else:
@@ -216,8 +218,12 @@ def _http_response(scope: Scope, error: HTTPException, routes: Sequence[APIRoute
     return Response(problem_body(scope, status, code, detail), status, headers, PROBLEM_JSON)
 
 
-def allowed_methods(routes: Sequence[APIRoute], path: str) -> set[str]:
-    return {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
+def method_refusal(scope: Scope, methods: set[str]) -> Response:
+    """Answer for a method that the path does not take; `methods` are those it takes."""
+    allowed, status = ", ".join(sorted(methods)), HTTPStatus.METHOD_NOT_ALLOWED
+    detail = f"This path takes no {scope['method'][:20]}; it takes {allowed}."
+    body = problem_body(scope, status, "method_not_allowed", detail)
+    return Response(body, status, {"Allow": allowed}, PROBLEM_JSON)
 
 
 def answers(*errors: type[DomainError]) -> dict[int | str, dict[str, Any]]:

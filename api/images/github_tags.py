@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Sequence
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from activities.ports.source_host import RepositoryTag, SourceHost
 from api.images.tag_schemas import TagAnswer, TagCommit, TagsAnswer
@@ -66,11 +66,9 @@ class GithubTags:
                         used_up.set()
                     log.warning("commit_details_unknown", extra={"repo": repo, "commit": sha, "error": error.code})
                 else:
-                    asked[sha] = {
-                        "date": found.date.isoformat(),
-                        "author": _storable(found.author),
-                        "message": _storable(found.message),
-                    }
+                    asked[sha] = {"author": _storable(found.author), "message": _storable(found.message)}
+                    if found.date is not None:
+                        asked[sha]["date"] = found.date.isoformat()
 
         try:
             async with asyncio.timeout(_DETAILS_SECONDS), asyncio.TaskGroup() as group:
@@ -92,7 +90,7 @@ def by_version(tags: Sequence[RepositoryTag]) -> list[RepositoryTag]:
 def version_in(name: str) -> Version | None:
     try:
         return Version(_PREFIX.sub("", name, count=1))
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of more digits than Python reads
         return None
 
 

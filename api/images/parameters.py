@@ -1,22 +1,20 @@
 """What requests about images name in their paths and queries."""
 
-import re
 from typing import Annotated
 
 from fastapi import Depends, Path, Query
 from pydantic import AfterValidator, BeforeValidator
 
-from api.border.demand import IntegerFrom, unmet
+from api.border.demand import IntegerFrom, is_plain_number, unmet
 from models.rules.build_lifecycle import ImageStatus
 from models.rules.errors.request import ImageNotFound
 
 LARGEST_ID = 2**31 - 1
 LONGEST_WAIT_SECONDS = 300
-_PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,99}")  # one spelling for each: Python also takes 1_0, +1, 01 and " 1"
 
 
 def _plain_digits(spelled: str) -> str:
-    if not _PLAIN_NUMBER.fullmatch(spelled):
+    if not is_plain_number(spelled):
         raise unmet("must be a number in plain digits, such as 7")
     return spelled
 

@@ -14,8 +14,9 @@ from models.rules.errors.request import RequestInvalid
 COME_BACK = ServerSentEvent(retry=1000)  # milliseconds; a process that ends says it once more
 _NEWLINE = "\n"
 _HEARD_ALL = ".end"
+_NUMBER = r"(0|[1-9]\d{0,8})"  # one spelling, and no more digits than an attempt, or a generation, can have
 # the release before gave ids without the generation, so they may be of another build's log
-_ID = re.compile(rf"(?:(\d{{1,9}})\.)?(\d{{1,9}})\.(\d{{1,15}})({re.escape(_HEARD_ALL)})?", re.ASCII)
+_ID = re.compile(rf"(?:{_NUMBER}\.)?{_NUMBER}\.(0|[1-9]\d{{0,14}})({re.escape(_HEARD_ALL)})?", re.ASCII)
 
 
 class WrittenText(BaseModel):

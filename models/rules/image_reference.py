@@ -11,10 +11,13 @@ RESERVED_PREFIX = "slipway/"  # the names of attempts: slipway/<build id>:<token
 # distribution/reference, grammar of "name"
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _DOMAIN_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_DOMAIN = rf"(?:{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_DOMAIN = rf"{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*(?::[0-9]+)?"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
 _DOMAIN_ONLY = re.compile(_DOMAIN, re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
+_IPV6_HOST = re.compile(r"\[[a-fA-F0-9:]+\](?::[0-9]+)?")
+_PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
+_LARGEST_PORT = 65535
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _DEFAULT_DOMAIN = "docker.io"
 _DEFAULT_NAMESPACE = "library/"
@@ -36,7 +39,12 @@ def normalise_name(name: str) -> str:
     Raises RequestInvalid for what is not a plain image name: another grammar, a tag or digest in it, a reserved name.
     """
     domain, path = _split_domain(name)
-    is_valid = len(f"{domain}/{path}") <= LONGEST_NAME and _DOMAIN_ONLY.fullmatch(domain) and _PATH.fullmatch(path)
+    if _IPV6_HOST.fullmatch(domain):  # newer engines take it; Docker 20.10 fails when the image is tagged
+        raise RequestInvalid(
+            "image_name names its registry by an IPv6 address, which older Docker engines refuse; use a host name.",
+            field="image_name",
+        )
+    is_valid = _DOMAIN_ONLY.fullmatch(domain) and _PATH.fullmatch(path)
     short = _short_form(domain, path)
     # the short form must not read as something else: another host's image, or an image's id
     if not is_valid or _split_domain(short) != (domain, path) or _IMAGE_ID.fullmatch(short):
@@ -45,11 +53,31 @@ def normalise_name(name: str) -> str:
             " parts joined by '.', '_', '-' or '/', such as 'team/app' or 'registry.example.com/team/app'.",
             field="image_name",
         )
+    _check_length(len(f"{domain}/{path}"))
+    _check_port(domain)
     if short.startswith(RESERVED_PREFIX):
         raise RequestInvalid(
             f"image_name must not begin with '{RESERVED_PREFIX}': those names are Slipway's own.", field="image_name"
         )
     return short
+
+
+def _check_length(length: int) -> None:
+    if length > LONGEST_NAME:
+        raise RequestInvalid(
+            f"image_name may have {LONGEST_NAME} characters at most, where one without a registry counts as"
+            f" '{_DEFAULT_DOMAIN}/{_DEFAULT_NAMESPACE}…'; this one has {length}.",
+            field="image_name",
+        )
+
+
+def _check_port(domain: str) -> None:
+    port = domain.partition(":")[2]
+    if port and not (_PORT.fullmatch(port) and int(port) <= _LARGEST_PORT):
+        raise RequestInvalid(
+            f"image_name names a port of its registry that is none: 1 to {_LARGEST_PORT}, in plain digits.",
+            field="image_name",
+        )
 
 
 def attempt_reference(build_id: object, token: int) -> str:

@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from models.rules.errors.domain import DomainError
 from models.rules.errors.source import SourceHostDenied, SourceHostRateLimited, SourceHostUnreachable
@@ -44,9 +44,20 @@ class Tag(BaseModel):
     tarball_url: str
 
 
+def _in_calendar(value: object, read: ValidatorFunctionWrapHandler) -> datetime | None:
+    """Return the moment in UTC, None for one that no calendar has: git keeps whatever a committer's clock told."""
+    try:
+        moment: datetime | None = read(value)
+        if moment is None or moment.tzinfo is None:
+            return moment and moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
+    except (ValidationError, OverflowError):  # the latter in the year 9999 of a zone behind UTC
+        return None
+
+
 class Signature(BaseModel):
     name: str | None = None
-    date: datetime
+    date: Annotated[datetime | None, WrapValidator(_in_calendar)]
 
 
 class CommitText(BaseModel):

@@ -7,7 +7,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote
@@ -114,7 +114,7 @@ class GitHub:
         url = f"{self._place(repo)}/commits/{_checked(sha)}?per_page=1"
         found = await self._get(url, repo, f"commit {sha[:_SHOWN]}", answers.COMMIT)
         author = found.commit.author.name if found.commit.author else None
-        return CommitDetails(found.sha, _in_utc(found.commit.committer.date), author or "", found.commit.message)
+        return CommitDetails(found.sha, found.commit.committer.date, author or "", found.commit.message)
 
     def _place(self, repo: str) -> str:
         if not _REPOSITORY.fullmatch(repo):
@@ -249,7 +249,3 @@ def _correlation() -> dict[str, str]:
 
 def _host(url: httpx.URL) -> str:
     return url.netloc.decode("ascii", "replace")
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

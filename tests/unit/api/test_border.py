@@ -143,7 +143,7 @@ async def test_methods_that_a_path_takes_are_told_in_alphabetical_order_whoever_
 
     app = FastAPI()
     app.mount("/page", frameworks_own)
-    install_problem_handlers(app, [])
+    install_problem_handlers(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://slipway") as http:
         answer = await http.post("/page/one")
     assert answer.headers["allow"] == "GET, HEAD, PUT"
