@@ -1,13 +1,11 @@
 """The Docker engine: docker-py for what it can, BuildKit over the plain Engine API for builds."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 from docker import APIClient
 from docker.errors import APIError, DockerException, NotFound
@@ -15,8 +13,9 @@ from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
 from activities.adapters.docker.plain.answer import EngineAnswer
-from activities.adapters.docker.plain.build import EngineActs, RunningBuild, name_for_engine
-from activities.adapters.docker.plain.connection import BuildExchange, ask
+from activities.adapters.docker.plain.connection import ask
+from activities.adapters.docker.plain.conversation import PlainConversation
+from activities.adapters.docker.running_build import RunningBuild
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo
 from models.rules.errors.engine import EngineRefused, EngineUnreachable, ImageGone
 
@@ -59,14 +58,9 @@ class DockerEngine:
         api_version = await self._ask(lambda client: client.api_version)
         build = RunningBuild(
             request=request,
-            exchange=BuildExchange(self._url, f"/v{api_version}/build?{_build_query(request)}"),
-            acts=EngineActs(
-                find_image=lambda: self._ask_now(lambda client: _image_id(client, request.tag)),
-                cancel=lambda: ask(
-                    self._url, "POST", f"/v{api_version}/build/cancel?{urlencode({'id': request.engine_build_id})}"
-                ),
-            ),
-            answer=EngineAnswer(self._redacted_values),
+            conversation=PlainConversation(self._url, api_version, request),
+            account=EngineAnswer(self._redacted_values),
+            find_image=lambda: self._ask_now(lambda client: _image_id(client, request.tag)),
             work_dir=work_dir,
             stuck_patience=self._stuck_patience,
         )
@@ -130,18 +124,6 @@ class DockerEngine:
                 ask(self._url, "GET", "/_ping")  # docker-py leaves its socket open when nobody answers
                 self._client = APIClient(self._url, version="auto", timeout=_ANSWER_SECONDS)
             return self._client
-
-
-def _build_query(request: EngineBuildRequest) -> str:
-    query = {
-        "version": "2",
-        "buildid": request.engine_build_id,
-        "t": request.tag,
-        "dockerfile": name_for_engine(request),
-        "labels": json.dumps(dict(request.labels)),
-        "buildargs": json.dumps(dict(request.build_args)),
-    }
-    return urlencode(query | ({"target": request.target} if request.target else {}))
 
 
 def _inspected(client: APIClient, reference: str) -> dict[str, Any] | None:

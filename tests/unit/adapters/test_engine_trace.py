@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activities.adapters.docker.plain.trace import TraceMalformed, decode_status
 from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceVertex
-from activities.adapters.docker.progress.trace import TraceMalformed, decode_status
 from tests.support.engine.engine_traces import encode_status
 
 # Recorded from an engine of version 20.10: a line of a step, and the step as it fails.

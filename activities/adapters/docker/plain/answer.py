@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from activities.adapters.docker.plain.connection import ChunkedBody
+from activities.adapters.docker.plain.trace import TraceMalformed, decode_status
 from activities.adapters.docker.progress.step_log import StepLog
-from activities.adapters.docker.progress.trace import TraceMalformed, decode_status
 
 _TRACE_BEGIN = b'{"id":"moby.buildkit.trace","aux":"'
 _TRACE_END = b'"}'
@@ -29,6 +29,8 @@ class EngineAnswer:
     `is_stuck` is True while the engine sends empty traces without end, which it does once it has lost the log; the
     build itself goes on then, and only a success is still announced.
     """
+
+    broken_off = "The Docker engine went away in the middle of the build."
 
     def __init__(self, secrets: Iterable[str | bytes] = ()) -> None:
         self.log = StepLog(secrets)

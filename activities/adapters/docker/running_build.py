@@ -1,4 +1,4 @@
-"""A build that runs in the engine: one thread sends the context and reads, one interprets, asyncio only watches."""
+"""A build that runs in the engine: one thread starts it and reads, one interprets, asyncio only watches."""
 
 import asyncio
 import logging
@@ -6,16 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
-from activities.adapters.docker.plain.answer import EngineAnswer
-from activities.adapters.docker.plain.connection import AnsweredEarly, BuildExchange
 from activities.adapters.docker.progress.spool import Spool
+from activities.adapters.docker.progress.step_log import StepLog
 from activities.adapters.docker.progress.verdict import build_failure
-from activities.image.context import BuildContext, locate_context
-from activities.image.context_tar import name_in_tar, write_context
 from activities.ports.engine import EngineBuildRequest, EngineOutcome, EngineProgress
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import BuildCancelled, EngineRefused, EngineUnreachable
@@ -41,31 +38,82 @@ _HANG_UP_PATIENCE_SECONDS = 10.0
 _BROKE_OFF = "The engine's answer broke off after the image was made: the end of the log may be missing"
 
 
-@dataclass(frozen=True)
-class EngineActs:
-    """What a running build needs of the engine besides its stream. Both block and raise EngineUnreachable."""
+class Conversation(Protocol):
+    """One build's talk with the engine, by whatever way. Everything here blocks, but for `hang_up`."""
 
-    find_image: Callable[[], str | None]  # the id of the image under the attempt's tag
-    cancel: Callable[[], None]
+    def begin(self) -> bytes:
+        """Make the engine build, and return what has come of its account. Raises EngineRefused, EngineUnreachable."""
+        ...
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Wait for the account's next raw bytes; 0 at the end, however it came."""
+        ...
+
+    def ask_to_end(self) -> None:
+        """Ask the engine, from another thread, to end the build. May be too early; a repeat is harmless.
+
+        Raises EngineRefused, EngineUnreachable.
+        """
+        ...
+
+    def hang_up(self) -> None:
+        """End the talk, from any thread, which also ends the build in the engine. A repeat is harmless."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Account(Protocol):
+    """What the engine says of a build, from raw bytes to log bytes and outcome.
+
+    `is_whole` tells whether it reached its end, `image_id` and `error` what it said. `is_stuck` is True while the
+    engine has lost the log and says nothing that counts. `broken_off` is a sentence for an account without an outcome.
+    """
+
+    log: StepLog
+    image_id: str | None
+    error: str | None
+    broken_off: str
+
+    @property
+    def is_whole(self) -> bool: ...
+
+    @property
+    def is_stuck(self) -> bool: ...
+
+    def feed(self, raw: bytes) -> bytes:
+        """Return the log's next bytes. Raises EngineUnreachable where the account makes no sense."""
+        ...
+
+    def due(self) -> bytes:
+        """Return what of the log has waited for its turn; ask while nothing comes."""
+        ...
+
+    def finish(self) -> bytes:
+        """Return the log's last bytes. Nothing more comes."""
+        ...
 
 
 class RunningBuild:
-    """Implements EngineBuild. It begins with `start`, on the event loop that will await it."""
+    """Implements EngineBuild. It begins with `start`, on the event loop that will await it.
+
+    `find_image` returns the id of the image under the attempt's tag; it blocks, and raises EngineUnreachable.
+    """
 
     def __init__(
         self,
         *,
         request: EngineBuildRequest,
-        exchange: BuildExchange,
-        acts: EngineActs,
-        answer: EngineAnswer,
+        conversation: Conversation,
+        account: Account,
+        find_image: Callable[[], str | None],
         work_dir: Path,
         stuck_patience: timedelta,
     ) -> None:
         self._request = request
-        self._exchange = exchange
-        self._acts = acts
-        self._answer = answer
+        self._conversation = conversation
+        self._account = account
+        self._find_image = find_image
         self._stuck_patience = stuck_patience.total_seconds()
         self._log_path = work_dir / "build.log"
         self._log_file = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -89,11 +137,11 @@ class RunningBuild:
 
     @property
     def progress(self) -> EngineProgress:
-        return self._answer.log.progress
+        return self._account.log.progress
 
     @property
     def log_loss(self) -> str | None:
-        return self._answer.log.log_loss
+        return self._account.log.log_loss
 
     def start(self) -> None:
         self._reader.start()
@@ -106,19 +154,19 @@ class RunningBuild:
         raise self._outcome or AssertionError("an ended build has an outcome")
 
     async def cancel(self) -> None:
-        """End the build by its id; when that does not end its stream within seconds, hang up, which ends it too."""
+        """Ask the engine to end it; when that does not end its account within seconds, hang up, which ends it too."""
         self._is_cancel_wanted = True
         deadline = self._loop.time() + _CANCEL_PATIENCE_SECONDS
         # Asked again: the engine knows the id only once it has taken up the request.
         while not self._ended.is_set() and self._loop.time() < deadline:
             try:
-                await asyncio.to_thread(self._acts.cancel)
+                await asyncio.to_thread(self._conversation.ask_to_end)
             except DomainError as error:
                 log.warning("engine_cancel_refused", extra={"detail": error.detail})
                 break
             if await self._ends_within(_CANCEL_ASKED_AGAIN_SECONDS):
                 return
-        self._exchange.shutdown()
+        self._conversation.hang_up()
         if not await self._ends_within(_HANG_UP_PATIENCE_SECONDS):
             raise EngineUnreachable("The build was asked to end, but its stream from the engine does not close.")
 
@@ -133,10 +181,9 @@ class RunningBuild:
 
     def _read(self) -> None:
         try:
-            self._send_context()
-            self._spool.append(memoryview(self._exchange.answer()))
+            self._spool.append(memoryview(self._conversation.begin()))
             buffer = memoryview(bytearray(_READ_AT_ONCE))
-            while count := self._exchange.read_into(buffer):
+            while count := self._conversation.read_into(buffer):
                 self._spool.append(buffer[:count])
                 if self._read_pause:
                     time.sleep(self._read_pause)
@@ -145,14 +192,6 @@ class RunningBuild:
         finally:
             self._spool.end()
 
-    def _send_context(self) -> None:
-        self._exchange.open()
-        try:
-            write_context(_context_of(self._request), self._exchange.send)
-            self._exchange.end_request()
-        except AnsweredEarly:
-            return  # the answer tells why
-
     # the watching thread
 
     def _watch(self) -> None:
@@ -160,56 +199,56 @@ class RunningBuild:
             outcome = self._follow()
         except Exception as error:  # noqa: BLE001 - likewise
             outcome = error
-        self._exchange.shutdown()
+        self._conversation.hang_up()
         self._reader.join()
         self._end(outcome)
 
     def _follow(self) -> EngineOutcome | Exception:
         stuck_since: float | None = None
         looked_at = 0.0
-        while not self._answer.is_whole and (raw := self._spool.take(_INTERPRETED_AT_ONCE, _TURN_SECONDS)) != b"":
+        while not self._account.is_whole and (raw := self._spool.take(_INTERPRETED_AT_ONCE, _TURN_SECONDS)) != b"":
             if raw is None:
-                self._write(self._answer.due())
+                self._write(self._account.due())
                 continue
-            self._write(self._answer.feed(raw))
+            self._write(self._account.feed(raw))
             self._spool.shrink()
-            if not self._answer.is_stuck:
+            if not self._account.is_stuck:
                 stuck_since, self._read_pause = None, 0.0
                 if len(raw) < _LITTLE_BYTES:
                     time.sleep(_PAUSE_SECONDS)
                 continue
             now = time.monotonic()
             stuck_since, self._read_pause = stuck_since or now, _STUCK_READ_SECONDS
-            if self._answer.image_id is None and now - looked_at >= _STUCK_LOOK_SECONDS:
-                looked_at, self._answer.image_id = now, self._found_image()
-            if self._answer.image_id is not None:
+            if self._account.image_id is None and now - looked_at >= _STUCK_LOOK_SECONDS:
+                looked_at, self._account.image_id = now, self._found_image()
+            if self._account.image_id is not None:
                 break
             if now - stuck_since > self._stuck_patience:
                 return self._given_up()
-        self._write(self._answer.finish())
+        self._write(self._account.finish())
         return self._verdict()
 
     def _found_image(self) -> str | None:
         try:
-            return self._acts.find_image()
+            return self._find_image()
         except DomainError as error:  # a stuck engine is a busy one; the next look comes soon
             log.info("engine_silent_while_stuck", extra={"detail": error.detail})
             return None
 
     def _verdict(self) -> EngineOutcome | Exception:
         """Say how it ended. What the engine said counts more than how the connection closed."""
-        answer = self._answer
+        account = self._account
         if self._is_cancel_wanted:
             return BuildCancelled("The build was ended in the engine because a cancel was wanted.")
         if self._reader_error is not None:
             return self._reader_error
-        if answer.error is not None:
-            return build_failure(answer.error, answer.log, self._request)
-        if answer.image_id is None:
-            return EngineUnreachable("The Docker engine went away in the middle of the build.")
-        if not answer.is_whole and not answer.is_stuck:
-            self._write(answer.log.lose(_BROKE_OFF))
-        return EngineOutcome(image_id=answer.image_id, log_loss=answer.log.log_loss)
+        if account.error is not None:
+            return build_failure(account.error, account.log, self._request)
+        if account.image_id is None:
+            return EngineUnreachable(account.broken_off)
+        if not account.is_whole and not account.is_stuck:
+            self._write(account.log.lose(_BROKE_OFF))
+        return EngineOutcome(image_id=account.image_id, log_loss=account.log.log_loss)
 
     def _given_up(self) -> EngineRefused:
         minutes = self._stuck_patience / 60
@@ -230,19 +269,8 @@ class RunningBuild:
         self._outcome = outcome
         os.close(self._log_file)
         self._spool.close()
-        self._exchange.close()
+        self._conversation.close()
         try:
             self._loop.call_soon_threadsafe(self._ended.set)
         except RuntimeError:  # the loop has closed: nobody is left who waits
             log.info("build_outlived_its_loop", extra={"engine_build_id": self._request.engine_build_id})
-
-
-def name_for_engine(request: EngineBuildRequest) -> str:
-    """Return where the engine finds the Dockerfile in what it is sent."""
-    return request.dockerfile if request.dockerfile_file is None else name_in_tar(_context_of(request))
-
-
-def _context_of(request: EngineBuildRequest) -> BuildContext:
-    if request.dockerfile_file is None:
-        return locate_context(request.context_dir, request.dockerfile, ".")
-    return BuildContext(request.context_dir, request.context_name, request.dockerfile_file, request.ignore_file)
