@@ -79,6 +79,14 @@ class GitRepository:
         listing = await self._read("for-each-ref", "--sort=-refname", "--format=%(refname:lstrip=2)", "refs/tags")
         return listing.decode("utf-8", "replace").splitlines()
 
+    async def tag_references(self) -> list[tuple[str, str, str]]:
+        """Return name, sha and kind of what each tag names directly, by the alphabet."""
+        listing = await self._read(
+            "for-each-ref", "--format=%(objectname) %(objecttype) %(refname:lstrip=2)", "refs/tags"
+        )
+        rows = [line.split(" ", 2) for line in listing.decode("utf-8", "replace").splitlines()]
+        return [(name, sha, kind) for sha, kind, name in rows]
+
     async def tag_target(self, tag: str) -> tuple[str, str] | None:
         """Return sha and kind of what the tag names directly: a commit, or a tag object when it is annotated."""
         found = await self._look_up([f"refs/tags/{tag}"]) if is_reference(tag) else [None]

@@ -19,6 +19,15 @@ class RepositoryTag:
 
 
 @dataclass(frozen=True)
+class TagReference:
+    """What a tag names directly: a commit (`kind` commit), an annotated tag (tag), or what is no source."""
+
+    name: str
+    sha: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class CommitDetails:
     """What GitHub says of one commit. `date` is the committer's, `author` a name, `message` the whole text.
 
@@ -48,8 +57,20 @@ class SourceHost(Protocol):
         """
         ...
 
+    async def tag_references(self, repo: str) -> list[TagReference]:
+        """Return all tags of the repository, in any order, by as few requests as GitHub has. Raises as resolve_tag."""
+        ...
+
     async def tags(self, repo: str, limit: int) -> list[RepositoryTag]:
-        """Return at most `limit` tags in GitHub's order, following its pages. Raises as resolve_tag."""
+        """Return at most `limit` tags in GitHub's order, a hundred a request. Raises as resolve_tag."""
+        ...
+
+    async def peel(self, repo: str, tag_sha: str) -> str | None:
+        """Return the commit that this annotated tag leads to, None for none. Never changes. Raises as resolve_tag."""
+        ...
+
+    def tag_of(self, repo: str, name: str, commit_sha: str) -> RepositoryTag:
+        """Say of a tag what `tags` would, without asking."""
         ...
 
     async def commit(self, repo: str, sha: str) -> CommitDetails:

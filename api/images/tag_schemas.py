@@ -23,4 +23,8 @@ class TagAnswer(BaseModel):
 
 
 class TagsAnswer(BaseModel):
-    tags: list[TagAnswer] = Field(description="by version, highest first; what is no version comes after, by name")
+    tags: list[TagAnswer] = Field(
+        description="by version as SemVer orders them, the highest first, whatever stands before it (`v`, `name-`);"
+        " dates and other names after them, the newest first; what is equal in this by name"
+    )
+    truncated: bool = Field(description="whether the repository has more tags than these, all of them lower")

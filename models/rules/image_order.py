@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 from models.rules.errors.request import RequestInvalid
 from models.rules.image_reference import check_tag, normalise_name
 
-# GitHub: owners are letters, digits and single hyphens; repositories also have dots and underscores
-_REPO = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}", re.ASCII)
+# GitHub: owners are letters, digits and hyphens, those that a company manages also have an underscore before the
+# company's short code; repositories have dots as well
+_REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,40}", re.ASCII)
 _BUILD_ARG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)

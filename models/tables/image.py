@@ -53,6 +53,17 @@ class DockerImage(SQLModel, table=True):
     revoke_reason: str | None = text_column(default=None)
 
 
+class GithubTagObject(SQLModel, table=True):
+    """Where an annotated tag leads, kept for the same reason as details of commits; `commit_sha` null: to none."""
+
+    __tablename__ = "github_tag_objects"
+
+    repo: str = text_column(primary_key=True)
+    sha: str = text_column(primary_key=True)
+    commit_sha: str | None = text_column(default=None)
+    created_at: datetime = created_at_column()
+
+
 class GithubCommit(SQLModel, table=True):
     """Details of a commit, kept because they never change and cost one request of GitHub's rate limit each."""
 

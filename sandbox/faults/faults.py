@@ -8,11 +8,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-RouteKind = Literal["repository", "ref", "tags", "commits", "tarball", "codeload"]
+RouteKind = Literal["repository", "ref", "references", "tags", "commits", "tarball", "codeload"]
 
 _ROUTES: tuple[tuple[RouteKind, re.Pattern[str]], ...] = (
     ("repository", re.compile(r"/repos/([^/]+/[^/]+)/?")),
     ("ref", re.compile(r"/repos/([^/]+/[^/]+)/git/(?:ref|tags)/.+")),
+    ("references", re.compile(r"/repos/([^/]+/[^/]+)/git/matching-refs/.+")),
     ("tags", re.compile(r"/repos/([^/]+/[^/]+)/tags/?")),
     ("commits", re.compile(r"/repos/([^/]+/[^/]+)/commits/.+")),
     ("tarball", re.compile(r"/repos/([^/]+/[^/]+)/tarball/.+")),
@@ -37,8 +38,9 @@ class FaultOrder(BaseModel):
 
     route: RouteKind | Literal["all"] = Field(
         default="all",
-        description="which requests: `ref` resolves a tag (reference and tag objects); `tarball` is the API's answer, "
-        "or, for what happens to bytes, the download it leads to; `codeload` is always that download",
+        description="which requests: `ref` resolves a tag (reference and tag objects), `references` lists them all; "
+        "`tarball` is the API's answer, or, for what happens to bytes, the download it leads to; "
+        "`codeload` is always that download",
     )
     repo: str | None = Field(default=None, description="only requests for this owner/name")
     times: int | None = Field(default=None, ge=1, description="how many requests it meets; unset: until cleared")

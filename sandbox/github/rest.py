@@ -79,6 +79,14 @@ async def list_tags(request: Request, repository: Visible) -> Response:
     return answer(request, body, {"link": link} if link else None)
 
 
+@router.get("/repos/{owner}/{name}/git/matching-refs/tags/{start:path}")
+async def list_matching_references(request: Request, repository: Visible, start: str) -> Response:
+    base = _base(request)
+    tags = await repository.git.tag_references()
+    body = [answers.reference_body(base, repository, *tag) for tag in tags if tag[0].startswith(start)]
+    return answer(request, body)
+
+
 @router.get("/repos/{owner}/{name}/git/ref/tags/{tag:path}")
 async def get_reference(request: Request, repository: Visible, tag: str) -> Response:
     target = await repository.git.tag_target(tag)

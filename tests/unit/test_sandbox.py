@@ -112,6 +112,17 @@ def test_a_light_tag_names_a_commit_and_an_annotated_one_a_tag_object(sandbox: R
     assert tag["verification"]["reason"] == "unsigned"
 
 
+def test_all_tags_come_at_once_with_what_they_name(sandbox: RunningSandbox) -> None:
+    listed = {each["ref"]: each for each in _json(sandbox, "/repos/demo/hello/git/matching-refs/tags/")}
+    assert list(listed) == ["refs/tags/v1.0.0", "refs/tags/v1.1.0"]
+    for name in ("v1.0.0", "v1.1.0"):
+        assert listed[f"refs/tags/{name}"] == _json(sandbox, f"/repos/demo/hello/git/ref/tags/{name}")
+    assert [each["ref"] for each in _json(sandbox, "/repos/demo/hello/git/matching-refs/tags/v1.1")] == [
+        "refs/tags/v1.1.0"
+    ]
+    assert _json(sandbox, "/repos/demo/hello/git/matching-refs/tags/v9") == []
+
+
 def test_a_commit_is_found_by_sha_branch_and_tag(sandbox: RunningSandbox) -> None:
     by_branch = _json(sandbox, "/repos/demo/hello/commits/main")
     assert by_branch == _json(sandbox, f"/repos/demo/hello/commits/{by_branch['sha']}")

@@ -32,6 +32,10 @@ class Reference(BaseModel):
     object: Target
 
 
+class NamedReference(Reference):
+    ref: str
+
+
 class CommitLink(BaseModel):
     sha: Sha
     url: str
@@ -76,6 +80,7 @@ class _Complaint(BaseModel):
 
 
 REFERENCE = TypeAdapter(Reference)
+REFERENCES = TypeAdapter(list[NamedReference])
 TAGS = TypeAdapter(list[Tag])
 COMMIT = TypeAdapter(Commit)
 _COMPLAINT = TypeAdapter(_Complaint)

@@ -4,7 +4,6 @@ Nothing is repeated here: whoever calls decides, and every error says whether a 
 """
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
@@ -17,7 +16,8 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from activities.adapters.github import answers
-from activities.ports.source_host import CommitDetails, RepositoryTag
+from activities.adapters.github.names import checked_sha, is_repository, is_tag
+from activities.ports.source_host import CommitDetails, RepositoryTag, TagReference
 from models.rules.errors.domain import DomainError
 from models.rules.errors.request import RequestInvalid
 from models.rules.errors.source import RepositoryNotFound, SourceBroken, SourceHostUnreachable, TagNotFound
@@ -25,16 +25,11 @@ from models.rules.errors.source import RepositoryNotFound, SourceBroken, SourceH
 _MOST_REDIRECTS = 5
 _DEEPEST_TAG = 10
 _TAGS_PER_PAGE = 100
+_MOST_TAGS = 10_000  # where they come in pages
+_TAGS = "refs/tags/"
 _LARGEST_ANSWER_BYTES = 16 * 1024 * 1024
 _LARGEST_COMPLAINT_BYTES = 64 * 1024
 _SHOWN = 12  # characters of a sha in a sentence
-
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}/(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}")
-_SHA = re.compile(r"[0-9a-f]{40}")
-# what `git check-ref-format` allows: no "..", so that no tag can leave its place in a URL's path
-_TAG = re.compile(
-    r"(?!.*(?:\.\.|//|@\{|/\.|\.lock(?:/|\Z)))(?![/.])[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]{1,255}(?<![/.])"
-)
 
 # 404: not there, or not to be seen with this token; 409: the repository is empty; 422: no such commit
 _NOT_THERE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -73,53 +68,94 @@ class GitHub:
         await self._http.aclose()
 
     async def resolve_tag(self, repo: str, tag: str) -> str:
-        if not _TAG.fullmatch(tag):
+        if not is_tag(tag):
             raise RequestInvalid(f"{tag!r} is no name that git allows for a tag; give an existing tag's name.")
         place, thing = self._place(repo), f"tag {tag}"
         target = (await self._get(f"{place}/git/ref/tags/{quote(tag)}", repo, thing, answers.REFERENCE)).object
-        for _depth in range(_DEEPEST_TAG):
-            if target.type != "tag":
-                break
-            target = (await self._get(f"{place}/git/tags/{target.sha}", repo, thing, answers.REFERENCE)).object
+        target = await self._peeled(target, repo, thing)
         if target.type != "commit":
             raise TagNotFound(f"The tag {tag} of {repo} leads to a {target.type}, not to a commit; tag a commit.")
         return target.sha
 
     @asynccontextmanager
     async def tarball(self, repo: str, commit: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        url, thing = f"{self._place(repo)}/tarball/{_checked(commit)}", f"source of commit {commit[:_SHOWN]}"
+        url, thing = f"{self._place(repo)}/tarball/{checked_sha(commit)}", f"source of commit {commit[:_SHOWN]}"
         async with (
             self._open(url, repo, thing, encoding="identity") as response,
             aclosing(self._chunks(response, f"the {thing} of {repo}")) as chunks,
         ):
             yield chunks
 
+    async def tag_references(self, repo: str) -> list[TagReference]:
+        # one answer for all of them, however many, and a hundredth of what their pages would cost of the rate limit
+        url = f"{self._place(repo)}/git/matching-refs/tags/"
+        try:
+            found = await self._pages(url, repo, "list of tags", answers.REFERENCES, _MOST_TAGS)
+        except TagNotFound:  # the repository is there: its host does not know this list, or it is empty
+            return [TagReference(tag.name, tag.commit_sha, "commit") for tag in await self.tags(repo, _MOST_TAGS)]
+        return [
+            TagReference(each.ref.removeprefix(_TAGS), each.object.sha, each.object.type)
+            for each in found
+            if each.ref.startswith(_TAGS)
+        ]
+
     async def tags(self, repo: str, limit: int) -> list[RepositoryTag]:
-        url: str | None = f"{self._place(repo)}/tags?per_page={_TAGS_PER_PAGE}"
-        found: list[RepositoryTag] = []
-        pages_left = -(-limit // _TAGS_PER_PAGE)  # the bound, also when the host's pages lead in a circle
-        while url and pages_left > 0:
-            pages_left -= 1
-            async with self._open(url, repo, "list of tags") as response:
-                page = self._understand(response, await self._body(response), answers.TAGS)
-                url = self._next_page(response)
-            found += (
-                RepositoryTag(tag.name, tag.commit.sha, tag.commit.url, tag.zipball_url, tag.tarball_url)
-                for tag in page
-            )
-        return found[: max(0, limit)]
+        url = f"{self._place(repo)}/tags?per_page={_TAGS_PER_PAGE}"
+        found = await self._pages(url, repo, "list of tags", answers.TAGS, limit)
+        return [
+            RepositoryTag(tag.name, tag.commit.sha, tag.commit.url, tag.zipball_url, tag.tarball_url)
+            for tag in found[: max(0, limit)]
+        ]
+
+    async def peel(self, repo: str, tag_sha: str) -> str | None:
+        target = answers.Target(type="tag", sha=checked_sha(tag_sha))
+        target = await self._peeled(target, repo, f"tag object {tag_sha[:_SHOWN]}")
+        return target.sha if target.type == "commit" else None
+
+    def tag_of(self, repo: str, name: str, commit_sha: str) -> RepositoryTag:
+        place, of_tag = self._place(repo), f"refs/tags/{quote(name)}"
+        return RepositoryTag(
+            name,
+            commit_sha,
+            f"{place}/commits/{commit_sha}",
+            f"{place}/zipball/{of_tag}",
+            f"{place}/tarball/{of_tag}",
+        )
 
     async def commit(self, repo: str, sha: str) -> CommitDetails:
         # per_page bounds the changed files that come along, which nobody asked for
-        url = f"{self._place(repo)}/commits/{_checked(sha)}?per_page=1"
+        url = f"{self._place(repo)}/commits/{checked_sha(sha)}?per_page=1"
         found = await self._get(url, repo, f"commit {sha[:_SHOWN]}", answers.COMMIT)
         author = found.commit.author.name if found.commit.author else None
         return CommitDetails(found.sha, found.commit.committer.date, author or "", found.commit.message)
 
     def _place(self, repo: str) -> str:
-        if not _REPOSITORY.fullmatch(repo):
+        if not is_repository(repo):
             raise RequestInvalid(f"{repo!r} is no name of a repository; write owner/name.")
         return f"{self._api}/repos/{repo}"
+
+    async def _peeled(self, target: answers.Target, repo: str, thing: str) -> answers.Target:
+        """Follow annotated tags to what they lead to, which is a tag still when there are too many of them."""
+        for _depth in range(_DEEPEST_TAG):
+            if target.type != "tag":
+                break
+            url = f"{self._place(repo)}/git/tags/{target.sha}"
+            target = (await self._get(url, repo, thing, answers.REFERENCE)).object
+        return target
+
+    async def _pages(
+        self, url: str | None, repo: str, thing: str, shape: TypeAdapter[list[_Shape]], limit: int
+    ) -> list[_Shape]:
+        """Return a list page by page until there are `limit` items."""
+        found: list[_Shape] = []
+        pages_left = -(-limit // _TAGS_PER_PAGE)  # the bound, also when the host's pages lead in a circle
+        while url and pages_left > 0 and len(found) < limit:
+            pages_left -= 1
+            async with self._open(url, repo, thing) as response:
+                page: list[_Shape] = self._understand(response, await self._body(response), shape)
+                url = self._next_page(response)
+            found += page
+        return found
 
     async def _get(self, url: str, repo: str, thing: str, shape: TypeAdapter[_Shape]) -> _Shape:
         async with self._open(url, repo, thing) as response:
@@ -233,12 +269,6 @@ class GitHub:
                 f"{_host(self._api)} sent us to another host for the next page; check GITHUB_API_URL."
             )
         return str(url)
-
-
-def _checked(sha: str) -> str:
-    if not _SHA.fullmatch(sha):
-        raise RequestInvalid(f"{sha!r} is no full commit sha; give its 40 hexadecimal digits.")
-    return sha
 
 
 def _correlation() -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from activities.ports.source_host import CommitDetails, RepositoryTag
+from activities.ports.source_host import CommitDetails, RepositoryTag, TagReference
 from models.rules.errors.source import RepositoryNotFound
 from tests.support.engine.hostile_archives import write_tree
 
@@ -43,8 +43,17 @@ class FakeSourceHost:
     async def _chunks(self) -> AsyncIterator[bytes]:
         yield self.archive
 
+    async def tag_references(self, repo: str) -> list[TagReference]:
+        raise RepositoryNotFound(f"There is no {repo} here.")
+
     async def tags(self, repo: str, limit: int) -> list[RepositoryTag]:
         raise RepositoryNotFound(f"There is no {repo} here.")
+
+    async def peel(self, repo: str, tag_sha: str) -> str | None:
+        raise RepositoryNotFound(f"There is no {repo} here.")
+
+    def tag_of(self, repo: str, name: str, commit_sha: str) -> RepositoryTag:
+        return RepositoryTag(name, commit_sha, "", "", "")
 
     async def commit(self, repo: str, sha: str) -> CommitDetails:
         raise RepositoryNotFound(f"There is no {repo} here.")

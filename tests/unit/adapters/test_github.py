@@ -207,6 +207,32 @@ async def test_a_listed_tag_says_where_its_commit_and_archives_are(github: GitHu
     assert newest.tarball_url == f"{sandbox.url}/repos/demo/hello/tarball/refs/tags/v1.1.0"
 
 
+async def test_all_tags_come_at_once_each_with_what_it_names(github: GitHub, sandbox: RunningSandbox) -> None:
+    commit = make_repository(sandbox.root / "acme" / "kinds", {"a": "a"}, "v1", "release/2")
+    folder = sandbox.root / "acme" / "kinds"
+    git(folder, "tag", "--annotate", "--message=annotated", "v3", "v1")
+    git(folder, "tag", "tree", "HEAD^{tree}")
+    git(folder, "branch", "tags")
+    tags = {tag.name: tag for tag in await github.tag_references("acme/kinds")}
+    assert {name: tag.kind for name, tag in tags.items()} == {
+        "v1": "commit",
+        "release/2": "commit",
+        "v3": "tag",
+        "tree": "tree",
+    }
+    assert tags["v1"].sha == commit
+    assert await github.peel("acme/kinds", tags["v3"].sha) == commit
+    (listed,) = [tag for tag in await github.tags("acme/kinds", 10) if tag.name == "release/2"]
+    assert github.tag_of("acme/kinds", "release/2", commit) == listed
+
+
+async def test_a_tag_of_a_tree_is_peeled_to_no_commit(github: GitHub, sandbox: RunningSandbox) -> None:
+    folder = sandbox.root / "acme" / "wooden"
+    make_repository(folder, {"a": "a"})
+    git(folder, "tag", "--annotate", "--message=a tree", "v1", "HEAD^{tree}")
+    assert await github.peel("acme/wooden", git(folder, "rev-parse", "v1")) is None
+
+
 async def test_a_commit_tells_its_committers_date_and_its_author(github: GitHub, sandbox: RunningSandbox) -> None:
     commit = make_repository(sandbox.root / "acme" / "told", {"a": "a"})
     details = await github.commit("acme/told", commit)
@@ -221,6 +247,7 @@ async def test_a_repository_without_a_commit_has_no_tags(github: GitHub, sandbox
     folder.mkdir(parents=True)
     git(folder, "init", "--quiet", "--template=")
     assert await github.tags("acme/empty", 10) == []
+    assert await github.tag_references("acme/empty") == []
     with pytest.raises(TagNotFound):
         await github.resolve_tag("acme/empty", "v1")
 
@@ -265,12 +292,14 @@ async def test_an_empty_token_is_none(sandbox: RunningSandbox) -> None:
 async def test_each_fault_of_github_has_its_own_error(
     github: GitHub, sandbox: RunningSandbox, fault: dict[str, object], error: type[DomainError]
 ) -> None:
-    for route in ("ref", "tags", "commits"):
+    for route in ("ref", "references", "tags", "commits"):
         sandbox.order(route=route, **fault)
     commit = _hello(sandbox, "v1.0.0")
     for call in (
         github.resolve_tag("demo/hello", "v1.0.0"),
         github.tags("demo/hello", 1),
+        github.tag_references("demo/hello"),
+        github.peel("demo/hello", git(sandbox.root / "demo" / "hello", "rev-parse", "v1.1.0")),
         github.commit("demo/hello", commit),
     ):
         with pytest.raises(error) as raised:

@@ -13,13 +13,11 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from activities.ports.source_host import RepositoryTag
 from api.border.conditional import is_matched
 from api.border.cursors import cursor_of, place_of
 from api.border.problems import install_problem_handlers
 from api.border.security import refusal
 from api.health.readiness import cache_word
-from api.images.github_tags import by_version
 from api.images.parameters import Wait
 from api.listener import listen, why_not
 from api.version import VERSION
@@ -91,34 +89,6 @@ def test_an_etag_that_was_seen_matches(seen: str) -> None:
 @pytest.mark.parametrize("seen", ['"b"', "a", "", '"a'])
 def test_another_etag_does_not_match(seen: str) -> None:
     assert not is_matched(seen, '"a"')
-
-
-def test_tags_come_by_version_and_then_by_name() -> None:
-    names = [
-        "v1.9.0",
-        "latest",
-        "v1.10.0",
-        "release-2.0",
-        "1.10.0rc1",
-        "app/v3.1",
-        "alpha",
-        "V1.10.0",
-        "2026.1",
-        "v1.x",
-    ]
-    tags = [RepositoryTag(name, "0" * 40, "", "", "") for name in names]
-    assert [tag.name for tag in by_version(tags)] == [
-        "2026.1",
-        "app/v3.1",
-        "release-2.0",
-        "V1.10.0",
-        "v1.10.0",
-        "1.10.0rc1",
-        "v1.9.0",
-        "alpha",
-        "latest",
-        "v1.x",
-    ]
 
 
 def test_the_api_names_the_release_that_the_package_has() -> None:

@@ -22,7 +22,20 @@ SHELL = [
 ]
 
 NO_REPOSITORIES = [
-    *("", "hello", "/hello", "demo/", "a/b/c", "../hello", "demo/..", "demo/.", "-demo/x", "demo /x", "de.mo/x"),
+    *(
+        "",
+        "hello",
+        "/hello",
+        "demo/",
+        "a/b/c",
+        "../hello",
+        "demo/..",
+        "demo/.",
+        "-demo/x",
+        "_demo/x",
+        "demo /x",
+        "de.mo/x",
+    ),
     *("demo/x\n", "demo/x?y", "demo/x#y", "demo/%2e%2e", "demo/x@y", "demo\\x/y", "d\x00/x", "ä/x", "$(id)/x"),
     *("demo/x;id", "a" * 40 + "/x", "a/" + "r" * 101, "https://github.com/demo/hello", "git@github.com:demo/hello"),
 ]
@@ -38,7 +51,7 @@ def order(**changes: Any) -> ImageOrder:
 
 
 @pytest.mark.parametrize(
-    "repo", ["demo/hello", "a/b", "A-1/x.y_z-1", "octo/.github", "0/0", "a" * 39 + "/" + "r" * 100]
+    "repo", ["demo/hello", "a/b", "A-1/x.y_z-1", "octo/.github", "octo_corp/x", "0/0", "a" * 39 + "/" + "r" * 100]
 )
 def test_a_repository_as_github_spells_it_is_taken(repo: str) -> None:
     assert check_repo(repo) == repo
