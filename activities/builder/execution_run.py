@@ -4,13 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from activities.builder.identity import BuilderIdentity
 from activities.image.context import locate_context
-from activities.log.shipper import LogShipper
+from activities.log.shipper import LogShipper, ShippedLog
 from activities.ports.engine import ContainerEngine, EngineBuild, EngineBuildRequest, EngineOutcome, EngineProgress
 from activities.ports.object_store import ObjectStore
 from activities.source.archive import extract_archive, measure, remove_tree
@@ -21,7 +21,8 @@ from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
 from models.repositories.build.reading import BuildInputs, BuildReading
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
-from models.repositories.log import LogRepository
+from models.repositories.log.chunks import LogChunks
+from models.repositories.log.facts import LogFacts, WrittenLog
 from models.rules.build_payloads import Checkpoint
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.domain import DomainError
@@ -141,9 +142,6 @@ class ExecutionRun:
             error = UnknownFailure("The build failed by a fault of Slipway itself; the worker's log says more.")
         return ExecutionEnd(
             outcome=self._word(error),
-            log_bytes=0,
-            log_tail="",
-            log_loss=self._engine_build.log_loss if self._engine_build is not None else None,
             docker_image_id=outcome.image_id if outcome is not None else None,
             error=error,
         )
@@ -225,18 +223,21 @@ class ExecutionRun:
     async def _record_once(self, end: ExecutionEnd) -> None:
         shipped = await self._means.shipper.finish(self._token)
         async with self._means.database.transaction() as session:
-            size = await LogRepository(session).size(self._token, self.execution.log_day)
-            losses = " ".join(loss for loss in (end.log_loss, shipped.loss) if loss) or None
-            whole = replace(end, log_bytes=size, log_tail=shipped.tail, log_loss=losses)
+            size = await LogChunks(session).size(self._token, self.execution.log_day)
+            await LogFacts(session).finish(self._token, WrittenLog(size, shipped.tail, self._losses(shipped)))
             executions = ExecutionRepository(session)
             if not self._is_lost:
                 try:
-                    await executions.end(self._token, whole)
+                    await executions.end(self._token, end)
                 except ExecutionLost:
                     log.warning("execution_lost", extra={"token": self._token, "build": str(self._build.build_id)})
                     self._is_lost = True
             if self._is_lost:
-                await executions.close_lost(self._token, whole)
+                await executions.close_lost(self._token)
+
+    def _losses(self, shipped: ShippedLog) -> str | None:
+        by_engine = self._engine_build.log_loss if self._engine_build is not None else None
+        return " ".join(loss for loss in (by_engine, shipped.loss) if loss) or None
 
 
 def _is_told_to_leave() -> bool:

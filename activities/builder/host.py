@@ -20,7 +20,7 @@ from models.postgres.database import Database
 from models.postgres.hints import SLOTS, Hints, build_topic
 from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import ExecutionRepository
-from models.repositories.log import LogRepository
+from models.repositories.log.days import LogDays
 from models.rules.build_payloads import Checkpoint
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.domain import DomainError
@@ -67,7 +67,7 @@ class BuilderHost:
     async def __aenter__(self) -> Self:
         self._report = report = await self._describe()
         async with self._database.transaction() as session:
-            await LogRepository(session).prepare_days()
+            await LogDays(session).prepare()
             await BuilderRepository(session).register(report)
             lost = await ExecutionRepository(session).close_left_by(report.name)
         self._hints.give(SLOTS, *(build_topic(execution.build_id) for execution in lost))

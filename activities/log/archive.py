@@ -11,8 +11,8 @@ import zstandard
 from activities.ports.object_store import ObjectStore
 from activities.work_area import WorkArea
 from models.postgres.database import Database
-from models.repositories.execution import ExecutionRepository
-from models.repositories.log import LogRepository
+from models.repositories.log.chunks import LogChunks
+from models.repositories.log.facts import LogFacts
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.domain import DomainError
 from models.tables.execution import BuildExecution
@@ -63,7 +63,7 @@ class LogArchive(Background):
     async def _keep_all(self) -> None:
         while True:
             async with self._database.transaction() as session:
-                ended = await ExecutionRepository(session).unkept_logs(self._builder, but=self._running)
+                ended = await LogFacts(session).unkept(self._builder, but=self._running)
             kept = [await self._keep_or_tell(execution) for execution in ended]
             if not any(kept):
                 return
@@ -89,7 +89,7 @@ class LogArchive(Background):
         with path.open("wb") as file, zstandard.ZstdCompressor().stream_writer(file) as squeezed:
             while True:
                 async with self._database.transaction() as session:
-                    page = await LogRepository(session).read(token, execution.log_day, size, _PAGE)
+                    page = await LogChunks(session).read(token, execution.log_day, size, _PAGE)
                 if not page.data:
                     break
                 digest.update(page.data)
@@ -100,7 +100,7 @@ class LogArchive(Background):
         path.unlink(missing_ok=True)
         folder.rmdir()
         async with self._database.transaction() as session:
-            if await LogRepository(session).size(token, execution.log_day) > size:
+            if await LogChunks(session).size(token, execution.log_day) > size:
                 return False  # a builder that was taken for gone writes after all; a later look keeps the whole
-            await ExecutionRepository(session).keep_log(token, key=key, sha256=digest.hexdigest(), size_bytes=size)
+            await LogFacts(session).keep(token, key=key, sha256=digest.hexdigest(), size_bytes=size)
         return True

@@ -9,8 +9,8 @@ from pathlib import Path
 from activities.ports.engine import EngineBuild, EngineProgress
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
-from models.repositories.execution import ExecutionRepository
-from models.repositories.log import LogRepository
+from models.repositories.log.chunks import LogChunks
+from models.repositories.progress import ProgressRepository
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.log_chunk import LogBytes
 from models.tables.execution import BuildExecution
@@ -133,13 +133,13 @@ class LogShipper(Background):
             progress = [shipment.source.progress for shipment in due]
             showing: list[tuple[_Shipment, EngineProgress]] = []
             async with self._database.transaction() as session:
-                logs, executions = LogRepository(session), ExecutionRepository(session)
+                logs, progresses = LogChunks(session), ProgressRepository(session)
                 for shipment, data, shown in zip(due, read, progress, strict=True):
                     execution = shipment.execution
                     if data:
                         await logs.add(shipment.token, execution.log_day, LogBytes(shipment.shipped, data))
                     if shipment.is_progress_due(now):
-                        await executions.show_progress(
+                        await progresses.show(
                             execution.build_id,
                             execution.attempt,
                             step=shown.step,
@@ -181,7 +181,7 @@ class LogShipper(Background):
             return
         async with self._database.transaction() as session:
             for shipment in doubtful:
-                shipment.shipped = await LogRepository(session).size(shipment.token, shipment.execution.log_day)
+                shipment.shipped = await LogChunks(session).size(shipment.token, shipment.execution.log_day)
 
 
 def _read_at(path: Path, offset: int, size: int) -> bytes:

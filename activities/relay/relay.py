@@ -16,7 +16,7 @@ from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints
 from models.repositories.delivery import DeliveryRepository
 from models.repositories.idempotency import IdempotencyRepository
-from models.repositories.log import LogRepository
+from models.repositories.log.days import LogDays
 from models.rules.errors.domain import DomainError
 
 log = logging.getLogger(__name__)
@@ -96,8 +96,8 @@ class Relay:
 
     async def _keep_log_days(self) -> None:
         async with self._database.transaction() as session:
-            await LogRepository(session).prepare_days()
-            dropped = await LogRepository(session).drop_days_before(self._log_retention)
+            await LogDays(session).prepare()
+            dropped = await LogDays(session).drop_before(self._log_retention)
         if dropped:
             log.info("log_days_dropped", extra={"days": [day.isoformat() for day in dropped]})
 

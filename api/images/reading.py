@@ -11,7 +11,7 @@ from api.paths import image_path
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
 from models.repositories.image.reading import ImageReading, ImageView
-from models.repositories.log import stored_log
+from models.repositories.log.facts import stored_log
 from models.rules.build_lifecycle import ImageStatus
 
 SETTLED = {ImageStatus.SUCCESS, ImageStatus.FAILED}

@@ -18,7 +18,7 @@ from api.logs.events import COME_BACK, last_event, server_sent
 from api.logs.streams import AttemptBegan, LogPlace
 from api.parts import UsableApi
 from api.paths import IMAGES
-from models.repositories.log import LogRepository, StoredLog
+from models.repositories.log.facts import LogFacts, StoredLog
 from models.rules.errors.database import DatabaseUnreachable, PoolExhausted
 from models.rules.errors.request import ImageNotFound, LogNotFound, RequestInvalid
 
@@ -122,7 +122,7 @@ def _tag(log: StoredLog, size_bytes: int) -> str:
 
 async def _stored(api: UsableApi, image_id: int, attempt: int | None) -> StoredLog:
     async with api.given.streams.transaction() as session:
-        logs = LogRepository(session)
+        logs = LogFacts(session)
         found = await logs.of_image(image_id, attempt)
         if found is not None:
             return found

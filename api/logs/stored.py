@@ -10,7 +10,8 @@ import zstandard
 from activities.ports.object_store import ObjectStore
 from api.logs.text import as_text
 from models.postgres.database import Database, Session
-from models.repositories.log import LogRepository, StoredLog
+from models.repositories.log.chunks import LogChunks
+from models.repositories.log.facts import StoredLog
 
 _PAGE = 256 * 1024
 _MOST_SHOWN = 1024 * 1024
@@ -50,7 +51,7 @@ class StoredLogs:
         start = max(0, size - _MOST_SHOWN)
         if log.token is None or log.day is None or size == 0:
             return ""
-        data = (await LogRepository(session).read(log.token, log.day, start, size - start)).data[: size - start]
+        data = (await LogChunks(session).read(log.token, log.day, start, size - start)).data[: size - start]
         if not data:
             data = b"".join([page async for page in self.pages(log, start, size)])
         return as_text(data, cut_bytes=start, is_complete=log.is_complete, lines=lines, whole=whole)
@@ -59,14 +60,14 @@ class StoredLogs:
         if log.token is None or log.day is None:
             return b""
         async with self._database.transaction() as session:
-            found = await LogRepository(session).read(log.token, log.day, offset, most_bytes)
+            found = await LogChunks(session).read(log.token, log.day, offset, most_bytes)
         return found.data[:most_bytes] if found.offset == offset else b""
 
 
 async def _size(session: Session, log: StoredLog) -> int:
     if log.token is None or log.day is None:
         return 0
-    stored = await LogRepository(session).size(log.token, log.day)
+    stored = await LogChunks(session).size(log.token, log.day)
     return stored or (log.size_bytes or 0 if log.key is not None else 0)
 
 

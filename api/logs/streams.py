@@ -18,7 +18,8 @@ from api.logs.stored import StoredLogs
 from api.logs.text import LogCutter, LogPiece
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
-from models.repositories.log import LogRepository, StoredLog
+from models.repositories.log.chunks import LogChunks
+from models.repositories.log.facts import LogFacts, StoredLog
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.request import LogNotFound
 
@@ -118,7 +119,7 @@ class Tail:
 
     async def _look(self) -> None:
         async with self._database.transaction() as session:
-            found = await LogRepository(session).of_build(self._build_id)
+            found = await LogFacts(session).of_build(self._build_id)
         if found is None:
             raise LogNotFound("The build is gone, and its log with it.")
         size_bytes = 0
@@ -138,7 +139,7 @@ class Tail:
         if found.token is None or found.day is None:
             return False
         async with self._database.transaction() as session:
-            page = await LogRepository(session).read(found.token, found.day, self.ring.end, _PAGE)
+            page = await LogChunks(session).read(found.token, found.day, self.ring.end, _PAGE)
         if not page.data:
             return False
         self.ring.add(page)

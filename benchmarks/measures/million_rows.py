@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from models.postgres.database import Database
-from models.repositories.log import LogRepository
+from models.repositories.log.days import LogDays
 from models.rules.log_chunk import squeeze
 from standalone.free_ports import LOOPBACK
 from standalone.servers.postgres import EmbeddedPostgres, password
@@ -98,7 +98,7 @@ async def database_of_images(server: EmbeddedPostgres, images: int) -> AsyncIter
         database = Database(url, pool_size=1)
         await database.migrate()
         async with database.transaction() as session:
-            await LogRepository(session).prepare_days()
+            await LogDays(session).prepare()
         await database.close()
         await _fill(server, images)
         yield url

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -99,7 +99,6 @@ class BuildTrailRepository:
                 "checksum_algorithm": "sha256",
                 "is_final": artifact.is_final,
                 "metadata": artifact.metadata or None,
-                "updated_at": now,
             }
             table = BuildArtifact.__table__  # type: ignore[attr-defined]
             stored = postgresql.insert(table).values(
@@ -108,11 +107,18 @@ class BuildTrailRepository:
                 artifact_name=artifact.name,
                 is_resumable=True,
                 created_at=now,
+                updated_at=now,
                 **values,
+            )
+            differs = tuple_(*(table.c[name] for name in values)).is_distinct_from(
+                tuple_(*(stored.excluded[name] for name in values))
             )
             await self._session.execute(
                 stored.on_conflict_do_update(
-                    index_elements=["build_id", "artifact_name"], index_where=table.c.deleted_at.is_(None), set_=values
+                    index_elements=["build_id", "artifact_name"],
+                    index_where=table.c.deleted_at.is_(None),
+                    set_=values | {"updated_at": now},
+                    where=differs,
                 )
             )
 

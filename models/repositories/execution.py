@@ -1,38 +1,31 @@
 """All SQL of the fence: executions and their leases, which run by the database's clock."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, cast, exists, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ColumnElement, and_, cast, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Date
 from sqlmodel import col
 
 from models.repositories.build_trail import BuildTrailRepository
 from models.repositories.event import EventRepository
+from models.repositories.progress import ProgressRepository
 from models.repositories.run import RunRepository
 from models.rules.build_lifecycle import OPEN, BuildStatus, StateCode
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import ExecutionLost, NoFreeSlot
-from models.tables.build import Build, BuildProgress, BuildState
+from models.tables.build import Build, BuildState
 from models.tables.execution import LEASE, SEEN_WITHIN, Builder, BuildExecution
 
 SOURCES_AHEAD_PER_SLOT = 2
-_GONE_AFTER = timedelta(days=1)
-_TAIL_CHARACTERS = 4000
 
 
 @dataclass(frozen=True)
 class ExecutionEnd:
-    """How an execution ended; `log_bytes` are all that were stored of its log."""
+    """How an execution ended; what is known of its log is told apart, to LogFacts."""
 
     outcome: str
-    log_bytes: int
-    log_tail: str
-    log_loss: str | None = None
     docker_image_id: str | None = None
     error: DomainError | None = None
 
@@ -42,6 +35,7 @@ class ExecutionRepository:
         self._session = session
         self._trail = BuildTrailRepository(session)
         self._events = EventRepository(session)
+        self._progress = ProgressRepository(session)
 
     async def close_left_by(self, builder: str) -> list[BuildExecution]:
         """Close what an earlier start of a builder left running; return those."""
@@ -105,8 +99,8 @@ class ExecutionRepository:
         execution, lives = (await self._session.execute(found)).one()
         return execution, lives
 
-    async def close_lost(self, token: int, end: ExecutionEnd) -> None:
-        """Close an execution whose lease is gone, unless somebody did: its log is complete as far as it was stored."""
+    async def close_lost(self, token: int) -> None:
+        """Close an execution whose lease is gone, unless somebody did."""
         await self._session.execute(
             update(BuildExecution)
             .where(col(BuildExecution.token) == token, col(BuildExecution.outcome).is_(None))
@@ -114,9 +108,6 @@ class ExecutionRepository:
                 outcome="lost",
                 ended_at=func.clock_timestamp(),
                 error="The attempt was ended: its lease was lost, or its build ended otherwise.",
-                log_bytes=end.log_bytes,
-                log_tail=end.log_tail[-_TAIL_CHARACTERS:],
-                log_loss=end.log_loss,
             )
             .execution_options(synchronize_session=False)
         )
@@ -145,9 +136,6 @@ class ExecutionRepository:
                 error_code=error.code if error else None,
                 failing_step=getattr(error, "failing_step", None),
                 exit_code=getattr(error, "exit_code", None),
-                log_bytes=end.log_bytes,
-                log_tail=end.log_tail[-_TAIL_CHARACTERS:],
-                log_loss=end.log_loss,
             )
             .returning(BuildExecution)
             .execution_options(synchronize_session=False)
@@ -156,22 +144,8 @@ class ExecutionRepository:
         if row is None:
             raise ExecutionLost("The lease of this build attempt ran out; another attempt takes its place.")
         await self._event("build.attempt_ended", row, {"attempt": row.attempt, "outcome": end.outcome})
-        if end.log_loss is not None:
-            await self._event("build.log_incomplete", row, {"attempt": row.attempt, "why": end.log_loss})
-        if end.outcome == "succeeded":  # steps of several stages run at once: the last one told need not be the last
-            done = update(BuildProgress).where(
-                col(BuildProgress.build_id) == row.build_id, col(BuildProgress.attempt) == row.attempt
-            )
-            await self._session.execute(done.values(step=col(BuildProgress.steps), updated_at=func.now()))
-
-    async def show_progress(self, build_id: UUID, attempt: int, *, step: int, steps: int, last_line: str) -> None:
-        """Store how far an attempt is; a later one is never overwritten. The caller keeps it to one write a second."""
-        values = {"attempt": attempt, "step": step, "steps": steps, "last_line": last_line, "updated_at": func.now()}
-        shown = postgresql.insert(BuildProgress).values(build_id=build_id, **values)
-        is_newer = col(BuildProgress.attempt) <= attempt
-        await self._session.execute(
-            shown.on_conflict_do_update(index_elements=["build_id"], set_=values, where=is_newer)
-        )
+        if end.outcome == "succeeded":
+            await self._progress.complete(row.build_id, row.attempt)
 
     async def may_fetch(self, build_id: UUID) -> bool:
         """Say whether a build is among the next to be built, so that its source may be fetched ahead.
@@ -193,29 +167,6 @@ class ExecutionRepository:
         )
         next_ones = waiting.order_by(col(Build.priority), col(Build.id)).limit(ahead)
         return build_id in set((await self._session.execute(next_ones)).scalars())
-
-    async def unkept_logs(self, builder: str, *, but: Collection[int] = ()) -> list[BuildExecution]:
-        """Return ended executions whose log is no object yet, oldest first: this builder's, and of builders gone.
-
-        Those with the tokens `but` are left out; a hundred at a time.
-        """
-        gone = select(col(Builder.name)).where(col(Builder.seen_at) < func.now() - _GONE_AFTER).scalar_subquery()
-        ended = select(BuildExecution).where(
-            or_(col(BuildExecution.builder) == builder, col(BuildExecution.builder).in_(gone)),
-            col(BuildExecution.outcome).is_not(None),
-            col(BuildExecution.log_key).is_(None),
-            col(BuildExecution.token).not_in(but),
-        )
-        return list((await self._session.execute(ended.order_by(col(BuildExecution.token)).limit(100))).scalars())
-
-    async def keep_log(self, token: int, *, key: str, sha256: str, size_bytes: int) -> None:
-        """Say where the whole log lies as an object."""
-        await self._session.execute(
-            update(BuildExecution)
-            .where(col(BuildExecution.token) == token)
-            .values(log_key=key, log_sha256=sha256, log_bytes=size_bytes)
-            .execution_options(synchronize_session=False)
-        )
 
     async def unfinished_builds(self, build_ids: list[UUID]) -> set[UUID]:
         """Return which of these builds may still go on, so that their attempts' images must stay."""

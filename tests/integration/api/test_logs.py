@@ -12,7 +12,7 @@ import httpx
 import pytest
 import zstandard
 
-from models.repositories.log import LogRepository
+from models.repositories.log.days import LogDays
 from models.rules.build_payloads import Checkpoint
 from standalone.demo.event_stream import ServerEvent, server_events
 from tests.support.builds.api_builds import Attempt, ReportingBuilder
@@ -163,7 +163,7 @@ async def test_a_log_whose_rows_were_dropped_is_read_from_its_object(
     await server.api.given.store.put_file("logs/x/1.log.zst", squeezed)
     await builder.keep_log(attempt, "logs/x/1.log.zst")
     async with server.api.given.requests.transaction() as session:
-        assert await LogRepository(session).drop_days_before(timedelta(days=-2))
+        assert await LogDays(session).drop_before(timedelta(days=-2))
     assert await _whole(server.http, image_id) == data
     assert bytes((await read_stream(server.http, image_id)).data) == data
     assert (await server.image(image_id))["build_log"].endswith(data[-1000:].decode(errors="replace")[-300:])

@@ -15,7 +15,8 @@ from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import ExecutionRepository
-from models.repositories.log import LogRepository
+from models.repositories.log.chunks import LogChunks
+from models.repositories.log.days import LogDays
 from models.rules.errors.database import DATABASE_AWAY
 from models.tables.execution import BuildExecution
 from tests.support.builds.stored_builds import StoredBuilds
@@ -43,7 +44,7 @@ class Shipping:
 
     async def stored(self) -> bytes:
         async with self.builds.database.transaction() as session:
-            return (await LogRepository(session).read(self.token, self.execution.log_day, 0, 10**9)).data
+            return (await LogChunks(session).read(self.token, self.execution.log_day, 0, 10**9)).data
 
     async def holds(self, data: bytes) -> None:
         await eventually(self.stored, lambda stored: stored == data)
@@ -76,7 +77,7 @@ async def shipping(
 ) -> AsyncIterator[Shipping]:
     build = await builds.running(at=40)
     async with database.transaction() as session:
-        await LogRepository(session).prepare_days()
+        await LogDays(session).prepare()
         await BuilderRepository(session).register(BuilderReport(BUILDER, uuid4(), 1, None, None, is_limited=False))
         execution, _is_new = await ExecutionRepository(session).open_execution(build.build_id, "run-1", BUILDER)
     async with PostgresProxy(database_url) as proxy, Hints(database_url) as hints:

@@ -139,6 +139,16 @@ async def test_an_artifact_that_is_made_again_takes_the_place_of_the_old_one(bui
     assert await builds.fetch("SELECT checksum FROM build_artifacts") == [{"checksum": "ef" * 32}]
 
 
+async def test_a_report_writes_no_artifact_that_is_as_it_was(builds: StoredBuilds) -> None:
+    build = await builds.running()
+    versions = []
+    for seq, checksum in ((2, "ab"), (3, "ab"), (4, "cd")):
+        artifact = SOURCE.model_copy(update={"checksum": checksum * 32})
+        await builds.report(build, BuildStatus.RUNNING, 20, seq, artifacts=(artifact,))
+        versions += await builds.fetch("SELECT xmin::text AS written_by, updated_at FROM build_artifacts")
+    assert versions[0] == versions[1] != versions[2]
+
+
 @pytest.mark.parametrize("status", [BuildStatus.RUNNING, BuildStatus.FAILED, BuildStatus.CANCELLED])
 async def test_a_report_of_an_overtaken_run_is_refused(builds: StoredBuilds, status: BuildStatus) -> None:
     build = await builds.running(at=40)

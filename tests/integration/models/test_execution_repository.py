@@ -7,13 +7,16 @@ import pytest
 from models.postgres.database import Database
 from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import SOURCES_AHEAD_PER_SLOT, ExecutionEnd, ExecutionRepository
+from models.repositories.log.facts import LogFacts, WrittenLog
+from models.repositories.progress import ProgressRepository
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.errors.engine import DockerBuildFailed, ExecutionLost, NoFreeSlot
 from models.tables.execution import BuildExecution
 from tests.support.builds.stored_builds import BROKEN, IMAGE_ID, Ordered, StoredBuilds
 
 BUILDER = "host-1"
-DONE = ExecutionEnd(outcome="succeeded", log_bytes=10, log_tail="done\n", docker_image_id=IMAGE_ID)
+DONE = ExecutionEnd(outcome="succeeded", docker_image_id=IMAGE_ID)
+LOG = WrittenLog(10, "done\n")
 
 
 def described(name: str = BUILDER, *, slots: int = 2, incarnation: UUID | None = None) -> BuilderReport:
@@ -46,8 +49,9 @@ class Fence:
         async with self._database.transaction() as session:
             return await ExecutionRepository(session).open_execution(build.build_id, run_id, builder)
 
-    async def end(self, execution: BuildExecution, end: ExecutionEnd = DONE) -> None:
+    async def end(self, execution: BuildExecution, end: ExecutionEnd = DONE, log: WrittenLog = LOG) -> None:
         async with self._database.transaction() as session:
+            await LogFacts(session).finish(token_of(execution), log)
             await ExecutionRepository(session).end(token_of(execution), end)
 
     async def read(self, execution: BuildExecution) -> BuildExecution:
@@ -177,8 +181,7 @@ async def test_a_failed_attempt_keeps_what_failed(builds: StoredBuilds, fence: F
     build = await builds.running(at=40)
     execution, _is_new = await fence.open(build)
     error = DockerBuildFailed("Docker build failed.", failing_step="Step 2/3 : RUN false", exit_code=1)
-    end = ExecutionEnd("failed", log_bytes=7, log_tail="x" * 5000, log_loss="The engine clipped it.", error=error)
-    await fence.end(execution, end)
+    await fence.end(execution, ExecutionEnd("failed", error=error), WrittenLog(7, "x" * 5000, "The engine clipped it."))
     kept = await fence.read(execution)
     assert (kept.outcome, kept.error_code, kept.failing_step, kept.exit_code) == (
         "failed",
@@ -187,7 +190,7 @@ async def test_a_failed_attempt_keeps_what_failed(builds: StoredBuilds, fence: F
         1,
     )
     assert (kept.log_bytes, len(kept.log_tail or ""), kept.log_loss) == (7, 4000, "The engine clipped it.")
-    assert (await builds.events(build))[-2:] == ["build.attempt_ended", "build.log_incomplete"]
+    assert (await builds.events(build))[-2:] == ["build.log_incomplete", "build.attempt_ended"]
 
 
 async def test_what_postgres_cannot_hold_as_text_is_replaced_and_the_end_is_kept(
@@ -196,7 +199,7 @@ async def test_what_postgres_cannot_hold_as_text_is_replaced_and_the_end_is_kept
     await fence.register(described())
     execution, _is_new = await fence.open(await builds.running(at=40))
     error = DockerBuildFailed("no \x00", failing_step="Step 1/1 : RUN \x00\ud800", exit_code=1)
-    await fence.end(execution, ExecutionEnd("failed", log_bytes=2, log_tail="a\x00", error=error))
+    await fence.end(execution, ExecutionEnd("failed", error=error), WrittenLog(2, "a\x00"))
     kept = await fence.read(execution)
     assert (kept.log_tail, kept.error, kept.failing_step) == ("a\ufffd", "no \ufffd", "Step 1/1 : RUN \ufffd\ufffd")
 
@@ -207,7 +210,7 @@ async def test_the_first_attempt_after_a_resume_is_no_second_try_at_the_state(
     await fence.register(described())
     build = await builds.running(at=40)
     execution, _is_new = await fence.open(build)
-    await fence.end(execution, ExecutionEnd("failed", log_bytes=0, log_tail="", error=DockerBuildFailed("no")))
+    await fence.end(execution, ExecutionEnd("failed", error=DockerBuildFailed("no")))
     await builds.report(build, BuildStatus.FAILED, 40, 2, failure=BROKEN)
     await builds.wish(build, Wish.RESUME)
     await builds.claim(build, "run-2")
@@ -331,10 +334,10 @@ async def test_an_ended_attempts_log_waits_until_it_is_kept_as_an_object(
     await fence.open(await builds.running(at=40))
     await fence.end(ended)
     async with database.transaction() as session:
-        executions = ExecutionRepository(session)
-        assert [execution.token for execution in await executions.unkept_logs(BUILDER)] == [ended.token]
-        await executions.keep_log(token_of(ended), key="logs/x/1.log.zst", sha256="ab" * 32, size_bytes=10)
-        assert await executions.unkept_logs(BUILDER) == []
+        logs = LogFacts(session)
+        assert [execution.token for execution in await logs.unkept(BUILDER)] == [ended.token]
+        await logs.keep(token_of(ended), key="logs/x/1.log.zst", sha256="ab" * 32, size_bytes=10)
+        assert await logs.unkept(BUILDER) == []
 
 
 async def test_progress_is_the_newest_that_was_shown(database: Database, builds: StoredBuilds, fence: Fence) -> None:
@@ -342,9 +345,7 @@ async def test_progress_is_the_newest_that_was_shown(database: Database, builds:
     build = await builds.running(at=40)
     for step in (1, 2):
         async with database.transaction() as session:
-            await ExecutionRepository(session).show_progress(
-                build.build_id, 1, step=step, steps=3, last_line=f"line {step}"
-            )
+            await ProgressRepository(session).show(build.build_id, 1, step=step, steps=3, last_line=f"line {step}")
     [shown] = await builds.fetch("SELECT step, steps, last_line FROM build_progress")
     assert shown == {"step": 2, "steps": 3, "last_line": "line 2"}
 

@@ -8,7 +8,9 @@ from sqlalchemy import text
 from models.postgres.database import Database
 from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
-from models.repositories.log import LogRepository, StoredLog
+from models.repositories.log.chunks import LogChunks
+from models.repositories.log.days import LogDays
+from models.repositories.log.facts import LogFacts, StoredLog, WrittenLog
 from models.rules.build_lifecycle import BuildStatus
 from models.rules.errors.database import DatabaseBusy
 from models.rules.log_chunk import LARGEST_CHUNK, LogBytes
@@ -26,7 +28,7 @@ class Logs:
 
     async def prepare_days(self) -> None:
         async with self._database.transaction() as session:
-            await LogRepository(session).prepare_days()
+            await LogDays(session).prepare()
 
     async def begin(self, build: Ordered) -> BuildExecution:
         """Begin an attempt at a build, on a builder with room."""
@@ -39,28 +41,29 @@ class Logs:
 
     async def end(self, execution: BuildExecution, log_bytes: int = 0) -> None:
         async with self._database.transaction() as session:
-            end = ExecutionEnd("succeeded", log_bytes=log_bytes, log_tail="", docker_image_id="sha256:1")
+            end = ExecutionEnd("succeeded", docker_image_id="sha256:1")
+            await LogFacts(session).finish(execution.token or 0, WrittenLog(log_bytes, ""))
             await ExecutionRepository(session).end(execution.token or 0, end)
 
     async def add(self, execution: BuildExecution, offset: int, data: bytes) -> None:
         async with self._database.transaction() as session:
-            await LogRepository(session).add(execution.token or 0, execution.log_day, LogBytes(offset, data))
+            await LogChunks(session).add(execution.token or 0, execution.log_day, LogBytes(offset, data))
 
     async def read(self, execution: BuildExecution, offset: int, most_bytes: int = 10**9) -> LogBytes:
         async with self._database.transaction() as session:
-            return await LogRepository(session).read(execution.token or 0, execution.log_day, offset, most_bytes)
+            return await LogChunks(session).read(execution.token or 0, execution.log_day, offset, most_bytes)
 
     async def size(self, execution: BuildExecution) -> int:
         async with self._database.transaction() as session:
-            return await LogRepository(session).size(execution.token or 0, execution.log_day)
+            return await LogChunks(session).size(execution.token or 0, execution.log_day)
 
     async def of_image(self, image_id: int, attempt: int | None = None) -> StoredLog | None:
         async with self._database.transaction() as session:
-            return await LogRepository(session).of_image(image_id, attempt)
+            return await LogFacts(session).of_image(image_id, attempt)
 
     async def drop_days(self, retention: timedelta) -> list[date]:
         async with self._database.transaction() as session:
-            return await LogRepository(session).drop_days_before(retention)
+            return await LogDays(session).drop_before(retention)
 
 
 @pytest.fixture
@@ -189,9 +192,7 @@ async def test_an_old_day_goes_whole_when_all_its_logs_are_kept(
     assert await logs.drop_days(retention) == []  # its log is no object yet
     assert (await logs.read(execution, 0)).data == b"old\n"
     async with database.transaction() as session:
-        await ExecutionRepository(session).keep_log(
-            execution.token or 0, key="logs/x/1.log.zst", sha256="ab" * 32, size_bytes=4
-        )
+        await LogFacts(session).keep(execution.token or 0, key="logs/x/1.log.zst", sha256="ab" * 32, size_bytes=4)
     assert await logs.drop_days(retention) == [old]
     assert (await logs.read(execution, 0)).data == b""
     assert await logs.drop_days(retention) == []

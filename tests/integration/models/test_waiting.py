@@ -55,7 +55,7 @@ class Waits:
 
     async def end(self, execution: BuildExecution, outcome: str = "lost") -> None:
         async with self.database.transaction() as session:
-            await ExecutionRepository(session).end(execution.token or 0, ExecutionEnd(outcome, 0, ""))
+            await ExecutionRepository(session).end(execution.token or 0, ExecutionEnd(outcome))
 
 
 @pytest.fixture

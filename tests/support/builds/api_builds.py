@@ -12,7 +12,10 @@ from models.repositories.build.reports import BuildReports
 from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.delivery import DeliveryRepository
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
-from models.repositories.log import LogRepository
+from models.repositories.log.chunks import LogChunks
+from models.repositories.log.days import LogDays
+from models.repositories.log.facts import LogFacts, WrittenLog
+from models.repositories.progress import ProgressRepository
 from models.rules.build_lifecycle import BuildStatus
 from models.rules.build_payloads import Checkpoint, Claim, FailureReport, StateReport
 from models.rules.log_chunk import LogBytes
@@ -49,7 +52,7 @@ class ReportingBuilder:
         """Be a live builder, with today's partition for logs."""
         report = BuilderReport(BUILDER, uuid4(), 2, "20.10.24", engine_error, is_limited)
         async with self._database.transaction() as session:
-            await LogRepository(session).prepare_days()
+            await LogDays(session).prepare()
             await BuilderRepository(session).register(report)
 
     async def claim(self, order: str) -> Checkpoint:
@@ -80,13 +83,13 @@ class ReportingBuilder:
     async def write(self, attempt: Attempt, data: bytes) -> None:
         async with self._database.transaction() as session:
             chunk = LogBytes(attempt.size, data)
-            await LogRepository(session).add(attempt.token, attempt.execution.log_day, chunk)
+            await LogChunks(session).add(attempt.token, attempt.execution.log_day, chunk)
         attempt.size += len(data)
         self._hint(attempt.execution.build_id)
 
     async def progress(self, attempt: Attempt, step: int, steps: int, last_line: str) -> None:
         async with self._database.transaction() as session:
-            await ExecutionRepository(session).show_progress(
+            await ProgressRepository(session).show(
                 attempt.execution.build_id,
                 attempt.execution.attempt,
                 step=step,
@@ -96,13 +99,14 @@ class ReportingBuilder:
 
     async def end(self, attempt: Attempt, outcome: str, *, tail: str = "", loss: str | None = None) -> None:
         async with self._database.transaction() as session:
-            await ExecutionRepository(session).end(attempt.token, ExecutionEnd(outcome, attempt.size, tail, loss))
+            await LogFacts(session).finish(attempt.token, WrittenLog(attempt.size, tail, loss))
+            await ExecutionRepository(session).end(attempt.token, ExecutionEnd(outcome))
         self._hint(attempt.execution.build_id)
 
     async def keep_log(self, attempt: Attempt, key: str) -> None:
         """Say that the whole log is an object now."""
         async with self._database.transaction() as session:
-            await ExecutionRepository(session).keep_log(attempt.token, key=key, sha256="", size_bytes=attempt.size)
+            await LogFacts(session).keep(attempt.token, key=key, sha256="", size_bytes=attempt.size)
 
     async def succeed(self, checkpoint: Checkpoint) -> None:
         build_id = checkpoint.build_id
