@@ -104,6 +104,7 @@ class _ContextTar:
         self._write = write
         self._folders = {""}
         self._buffer = bytearray()
+        self._begin()
 
     def add(self, path: str, place: Path | None = None) -> None:
         """Add one thing, after those folders above it that were left out: COPY then gives them their own mode.
@@ -130,6 +131,16 @@ class _ContextTar:
             header.size = status.st_size
             self._put(_header_bytes(header))
             self._put_file(place, header.size)
+
+    def _begin(self) -> None:
+        """Begin with an entry of the plainest kind, the folder itself.
+
+        The engine tells an archive from a mere Dockerfile by the first kilobyte: an extended header there, as a long
+        or foreign name needs one, or a name that begins as packed files do, and it takes the one for the other.
+        """
+        header = tarfile.TarInfo(".")
+        header.type, header.mode, header.mtime = tarfile.DIRTYPE, 0o755, int(self._context.stat().st_mtime)
+        self._put(_header_bytes(header))
 
     def close(self) -> None:
         self._put(bytes(2 * tarfile.BLOCKSIZE))

@@ -34,3 +34,34 @@ async def test_a_file_missing_in_another_stage_is_not_said_to_be_missing_in_the_
     build = await workshop.build(f"FROM busybox:1.36 AS first\n{BASE}COPY --from=first /missing /\n")
     assert isinstance(build.error, DockerBuildFailed)
     assert "/missing is not in what the step copies from" in build.error.detail
+
+
+FIRST_NAMES = {
+    "not ASCII": "01-Einführung.md",
+    "longer than 100 letters": "0" * 120,
+    "a folder longer than 100 letters": "0" * 120 + "/" + "1" * 120 + "/x",
+    "begins as bzip2 does": "BZh9",
+    "begins as gzip does": "\x1f\udc8b\x08x",
+    "begins as xz does": "\udcfd7zXZ",
+    "begins as zstd does": "(\udcb5/\udcfd",
+    "no UTF-8": "\x01caf\udce9",
+    "a line break": "\nx",
+    "a carriage return": "Icon\r",
+}
+
+
+@pytest.mark.parametrize("name", FIRST_NAMES.values(), ids=list(FIRST_NAMES))
+async def test_whatever_the_first_name_the_context_is_taken_for_one(workshop: Workshop, source: Path, name: str) -> None:
+    """The engine looks at the first bytes to tell an archive from a Dockerfile."""
+    (source / "app" / name).parent.mkdir(parents=True)
+    (source / "app" / name).write_text("found")
+    (source / "docker").mkdir()
+    (source / "docker" / "Dockerfile").write_text(f"{BASE}COPY . /app\nRUN find /app -type f -exec cat {{}} + | grep found\n")
+    assert (await workshop.build_in(source, "docker/Dockerfile", "app")).error is None
+
+
+@pytest.mark.parametrize("target", ["t" * 120, "ü" * 60, "/usr/share/" + "ö" * 90], ids=["long", "no ASCII", "both"])
+async def test_whatever_the_first_link_says_it_arrives(workshop: Workshop, source: Path, target: str) -> None:
+    (source / "00").symlink_to(target)
+    (source / "Dockerfile").write_text(f'{BASE}COPY . /app\nRUN test "$(readlink /app/00)" = "{target}"\n')
+    assert (await workshop.build_in(source, "Dockerfile")).error is None

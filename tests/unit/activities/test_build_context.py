@@ -41,7 +41,8 @@ def sent_of(context: BuildContext) -> tuple[list[tarfile.TarInfo], dict[str, byt
     write_context(context, stream.write)
     stream.seek(0)
     with tarfile.open(fileobj=stream, mode="r:") as tar:
-        entries = tar.getmembers()
+        first, *entries = tar.getmembers()
+        assert (first.name, first.isdir(), first.pax_headers) == (".", True, {})
         files = {entry.name: tar.extractfile(entry) for entry in entries if entry.isfile()}
         return entries, {name: file.read() for name, file in files.items() if file}
 
