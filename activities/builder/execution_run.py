@@ -15,6 +15,7 @@ from activities.ports.engine import ContainerEngine, EngineBuild, EngineBuildReq
 from activities.ports.object_store import ObjectStore
 from activities.source.archive import extract_archive, measure, remove_tree
 from activities.source.tree import ArchiveLimits
+from activities.source.wanted import wanted_for
 from activities.stoppable import run_stoppable
 from activities.work_area import WorkArea
 from models.postgres.database import Database
@@ -181,7 +182,8 @@ class ExecutionRun:
         await self._check_source(key, archive)
         tree = work / "source"
         tree.mkdir(mode=0o700)
-        await run_stoppable(partial(extract_archive, archive, tree, self._means.archive_limits))
+        wanted = wanted_for(inputs.dockerfile_path, inputs.context)
+        await run_stoppable(partial(extract_archive, archive, tree, self._means.archive_limits, wanted=wanted))
         context = await asyncio.to_thread(locate_context, tree, inputs.dockerfile_path, inputs.context)
         instance = self._means.identity.instance
         return EngineBuildRequest(

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from activities.image.links import Followed, follow
+from activities.source.links import Followed, follow
 from models.rules.errors.source import DockerfileInvalid
 
 IGNORE_FILE = ".dockerignore"

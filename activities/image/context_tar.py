@@ -12,7 +12,7 @@ from pathlib import Path
 
 from activities.image.context import BuildContext
 from activities.image.ignore_patterns import MOST_BYTES, IgnoreRules
-from activities.image.links import link_text
+from activities.source.links import link_text
 
 _CHUNK = 256 * 1024
 _OUTSIDE_NAME = ".slipway.Dockerfile"

@@ -4,6 +4,7 @@ docker-py has a matcher too, but it takes `build` for `BUILD`, knows neither `[^
 `!**/x` brings back below an ignored folder, and a file of many stars keeps it busy for ever.
 """
 
+import codecs
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -52,10 +53,8 @@ class IgnoreRules:
         """Read an ignore file called `name`. Raises IgnoreFileInvalid."""
         if len(content) > MOST_BYTES:
             raise IgnoreFileInvalid(f"{name} is larger than {MOST_BYTES} bytes; use fewer patterns.")
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise IgnoreFileInvalid(f"{name} is no UTF-8 text; save it as such.") from error
+        # patterns are bytes, as names are: what is no UTF-8 becomes surrogates in both
+        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
         patterns = []
         for number, line in enumerate(text.split("\n"), start=1):
             try:

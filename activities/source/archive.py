@@ -1,19 +1,20 @@
 """Source archives as GitHub makes them: what may be unpacked, and unpacking it.
 
-The same rules judge an archive when it was downloaded and again while it is unpacked. Links are made last, after all
-of them were judged, so that nothing is ever written through one.
+The same rules judge an archive when it was downloaded and again while it is unpacked. Links are made last, so that
+nothing is ever written through one. Where a build wants a part of the tree only, the rest is passed over.
 """
 
 import contextlib
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from activities.source.tarball import REGULAR_TYPES, Member, OverLimit, Progress, Tarball
-from activities.source.tree import ArchiveLimits, SourceTree
+from activities.source.tree import PASSED_OVER, ArchiveLimits, HardLinkMet, SourceTree
+from activities.source.wanted import EVERYTHING, Wanted
 from models.rules.errors.source import SourceRefused
 
 _HEADER_BYTES_PER_ENTRY = 4096  # on average: header, padding, an extended header
@@ -31,30 +32,55 @@ class ArchiveSummary:
     top_folder: str
 
 
-def inspect_archive(path: Path, limits: ArchiveLimits, progress: Progress) -> ArchiveSummary:
-    """Read the whole archive and judge it; nothing is written. Blocks: call it in a thread.
+def inspect_archive(
+    path: Path, limits: ArchiveLimits, progress: Progress, wanted: Wanted = EVERYTHING
+) -> ArchiveSummary:
+    """Read the whole archive and judge what is wanted of it; nothing is written. Blocks: call it in a thread.
 
     `progress` may raise to end the work. Raises SourceBroken when the file is cut off or damaged, SourceRefused with
     a sentence that names the entry when the file is whole and holds what no build may unpack or exceeds the limits.
     """
-    tree = SourceTree(limits)
-    for _entry in _judged(path, tree, progress):
-        pass
+
+    def judge(wanted: Wanted) -> SourceTree:
+        tree = SourceTree(limits, wanted)
+        for _entry in _judged(path, tree, progress, wanted):
+            pass
+        return tree
+
+    tree = _with_targets(judge, wanted)
     return ArchiveSummary(tree.entries, tree.unpacked_bytes, tree.top_folder)
 
 
-def extract_archive(path: Path, into: Path, limits: ArchiveLimits, progress: Progress) -> None:
-    """Unpack below the existing folder `into`, without the top folder. Blocks: call it in a thread.
+def extract_archive(
+    path: Path, into: Path, limits: ArchiveLimits, progress: Progress, wanted: Wanted = EVERYTHING
+) -> None:
+    """Unpack what is wanted below the existing folder `into`, without the top folder. Blocks: call it in a thread.
 
     What lies below `into` is removed first, so a repeat starts over, and is removed again after any failure. Raises
-    as inspect_archive. Files become 0644 or 0755, folders 0755, all of them the caller's own; times are kept.
+    as inspect_archive. Files become 0644 or 0755, folders 0755, all of them the caller's own; times are kept, and
+    links are what they say, wherever they lead.
     """
-    try:
+
+    def extract(wanted: Wanted) -> SourceTree:
         _empty(into)
-        _extract(path, into, limits, progress)
+        tree = SourceTree(limits, wanted)
+        return _extract(into, _judged(path, tree, progress, wanted), tree)
+
+    try:
+        _with_targets(extract, wanted)
     except BaseException:
         _empty(into)
         raise
+
+
+def _with_targets(work: Callable[[Wanted], SourceTree], wanted: Wanted) -> SourceTree:
+    """Do the work again when links lead from what is wanted to what was passed over; all links are known by then."""
+    try:
+        tree = work(wanted)
+        more = wanted.with_targets(tree.links)
+        return tree if more == wanted else work(more)
+    except HardLinkMet:
+        return work(EVERYTHING)
 
 
 def measure(path: Path) -> tuple[int, str]:
@@ -97,18 +123,20 @@ class _Entry:
     tarball: Tarball
 
 
-def _judged(path: Path, tree: SourceTree, progress: Progress) -> Iterator[_Entry]:
-    """Yield the members that pass, each when it is the tarball's current one, and raise at the first that does not."""
+def _judged(path: Path, tree: SourceTree, progress: Progress, wanted: Wanted) -> Iterator[_Entry]:
+    """Yield what is wanted and passes, each when it is the tarball's current member; raise at what does not pass."""
     limits = tree.limits
     stream_limit = limits.max_unpacked_bytes + limits.max_entries * _HEADER_BYTES_PER_ENTRY + _SLACK_BYTES
+    stream_limit *= 1 if wanted.is_all else PASSED_OVER
     with path.open("rb") as file:
         tarball = Tarball(file, stream_limit, progress)
         try:
             for member in tarball.members():
-                yield _Entry(tree.add(member), member, tarball)
+                place = tree.add(member)
+                if place is not None:
+                    yield _Entry(place, member, tarball)
             if not tree.top_folder:
                 raise SourceRefused("The source archive is empty.")
-            tree.check_links()
         except OverLimit:
             raise
         except SourceRefused:
@@ -118,27 +146,28 @@ def _judged(path: Path, tree: SourceTree, progress: Progress) -> Iterator[_Entry
         tarball.verify_rest()
 
 
-def _extract(path: Path, into: Path, limits: ArchiveLimits, progress: Progress) -> None:
-    tree = SourceTree(limits)
+def _extract(into: Path, entries: Iterator[_Entry], tree: SourceTree) -> SourceTree:
+    """Write the entries that `tree` judges on their way."""
     folder_times: dict[str, int] = {}
     link_times: dict[str, int] = {}
-    for entry in _judged(path, tree, progress):
+    for entry in entries:
         place = into / entry.path
         if entry.member.type == tarfile.DIRTYPE:
             folder_times[entry.path] = entry.member.mtime
-        elif entry.member.type == tarfile.SYMTYPE:
+        elif entry.path in tree.links:
             link_times[entry.path] = entry.member.mtime
         (place if entry.path in folder_times else place.parent).mkdir(mode=0o755, parents=True, exist_ok=True)
         if entry.member.type in REGULAR_TYPES:
             _write_file(place, entry)
-        elif entry.member.type == tarfile.LNKTYPE:
+        elif entry.member.type == tarfile.LNKTYPE and entry.path not in tree.links:
             os.link(into / tree.linked_file(entry.member), place, follow_symlinks=False)
-    for link, target in tree.links.items():
-        (into / link).symlink_to(target)
-        _set_mtime(into / link, link_times[link])
+    for link, mtime in link_times.items():
+        os.symlink(tree.links[link], into / link)  # noqa: PTH211 - pathlib would tidy its text up
+        _set_mtime(into / link, mtime)
     for folder in sorted(tree.folders - {""}, reverse=True):  # the deepest first: writing into one moves its time
         (into / folder).chmod(0o755)
         _set_mtime(into / folder, folder_times.get(folder, 0))
+    return tree
 
 
 def _write_file(place: Path, entry: _Entry) -> None:

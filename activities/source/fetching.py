@@ -16,6 +16,7 @@ from activities.ports.object_store import ObjectStore
 from activities.ports.source_host import SourceHost
 from activities.source.archive import inspect_archive, measure
 from activities.source.tree import ArchiveLimits
+from activities.source.wanted import Wanted, wanted_for
 from activities.stoppable import run_stoppable
 from activities.work_area import WorkArea
 from models.postgres.database import Database
@@ -113,7 +114,9 @@ class SourceActivities:
                 raise SourceHostUnreachable(
                     f"The source of {repo} did not arrive within {self._download.longest.total_seconds():.0f} seconds."
                 ) from error
-            summary = await run_stoppable(partial(inspect_archive, path, self._archive))
+            summary = await run_stoppable(
+                partial(inspect_archive, path, self._archive, wanted=await self._wanted(build))
+            )
             size_bytes, sha256 = await asyncio.to_thread(measure, path)
             # by its bytes: GitHub may pack a commit anew, and a build that waits to be resumed needs those it saw
             key = f"source/{repo}/{commit}/{sha256}.tar.gz"
@@ -133,6 +136,11 @@ class SourceActivities:
         return StageOutcome(
             message=f"{size_bytes} bytes", artifacts=(archive,), variables={"source_key": key, "source_sha256": sha256}
         )
+
+    async def _wanted(self, build: Checkpoint) -> Wanted:
+        async with self._database.transaction() as session:
+            inputs = await BuildReading(session).inputs(build.build_id)
+        return wanted_for(inputs.dockerfile_path, inputs.context)
 
     async def _stream(self, repo: str, commit: str, path: Path) -> None:
         size_bytes = 0

@@ -1,24 +1,26 @@
 """The rules for a source tree: what it may hold, however an archive spells it.
 
-They hold for the tree that results, not for one entry at a time: a name must not stand for two things, nothing may lie
-below a link, and links are judged when all that they may lead through is known.
+Names and links are bytes, and links may lead anywhere: they are made last and nothing of ours follows them out of the
+tree. Refused is what could harm this host, as far as the build needs it, and what no archive of a git tree holds: a
+name that stands for two things, or something that lies below a link.
 """
 
 import os
 import tarfile
-import unicodedata
 from dataclasses import dataclass
 
 from activities.source.tarball import REGULAR_TYPES, Member, OverLimit
+from activities.source.wanted import EVERYTHING, Wanted
 from models.rules.errors.source import SourceRefused
 
 _LONGEST_NAME_BYTES = 2048  # half of Linux's limit: the folder it is unpacked below has a name, too
 _LONGEST_PART_BYTES = 255  # what file systems take between two slashes
-_DEEPEST = 100
-_LONGEST_CHAIN = 40  # links met on the way to one target; the kernel follows no more, either
+_DEEPEST = 250
+_LONGEST_TARGET_BYTES = 4095  # what Linux takes
 _NAME_BYTES_PER_ENTRY = 256  # on average, with link targets: bounds what the index of names takes in memory
 _SLACK_BYTES = 1024 * 1024
 _QUOTED = 120
+PASSED_OVER = 8  # times the limits: how much of an archive may be read for the sake of the part that is wanted
 
 _REFUSED_TYPES = {
     tarfile.CHRTYPE: "a character device",
@@ -34,23 +36,30 @@ class ArchiveLimits:
     max_unpacked_bytes: int
 
 
-class SourceTree:
-    """The tree that the members seen so far make, and the rules it must keep."""
+class HardLinkMet(Exception):
+    """A part of the tree does not stand alone: the file that a hard link names may lie in another."""
 
-    def __init__(self, limits: ArchiveLimits) -> None:
+
+class SourceTree:
+    """The tree that the members seen so far make, and the rules it must keep. `links` are all those of the source."""
+
+    def __init__(self, limits: ArchiveLimits, wanted: Wanted = EVERYTHING) -> None:
         self.limits = limits
         self.top_folder = ""
         self.entries = 0
         self.unpacked_bytes = 0
         self.links: dict[str, str] = {}
         self.folders = {""}
+        self._wanted = wanted
         self._file_sizes: dict[str, int] = {}
-        self._resolved: dict[str, str] = {}
         self._name_bytes = 0
+        self._passed_over = 0
 
-    def add(self, member: Member) -> str:
-        """Take one member in and return its path below the top folder. Raises SourceRefused."""
-        self._check_limits(member)
+    def add(self, member: Member) -> str | None:
+        """Take one member in and return its path below the top folder; None when no build needs it.
+
+        Raises SourceRefused, and HardLinkMet unless everything is wanted.
+        """
         _check_name(member)
         top, _slash, path = member.name.partition("/")
         self.top_folder = self.top_folder or top
@@ -58,28 +67,45 @@ class SourceTree:
             raise _refusal(member, "lies outside the one top folder that GitHub's archives have")
         if not path and member.type != tarfile.DIRTYPE:
             raise _refusal(member, "stands where the top folder should be")
+        if path and not self._wanted.holds(path, is_file=member.type in REGULAR_TYPES):
+            self._pass_over(member, path)
+            return None
+        if member.type == tarfile.LNKTYPE and not self._wanted.is_all:
+            raise HardLinkMet  # git knows none, so this costs nobody
+        self._check_limits(member)
         self._place(member, path)
         return path
 
-    def check_links(self) -> None:
-        """Judge every link by where it finally leads. To be called when the tree is complete."""
-        for path in self.links:
-            self._resolve(path, depth=0)
+    def _pass_over(self, member: Member, path: str) -> None:
+        self._passed_over += 1
+        if self._passed_over > PASSED_OVER * self.limits.max_entries:
+            raise OverLimit(
+                f"The source archive holds more than {self._passed_over - 1} files and folders beside the build's own."
+            )
+        if member.type == tarfile.SYMTYPE:
+            if path in self.folders or path in self.links:
+                raise _refusal(member, "occurs twice")
+            self._count_name(member)
+            self.links[path] = member.target
 
     def linked_file(self, member: Member) -> str:
-        """Return the path of the earlier file that a hard link names."""
+        """Return the path of the earlier file or link that a hard link names."""
         top, _slash, path = member.target.partition("/")
-        if top != self.top_folder or path not in self._file_sizes:
+        if top != self.top_folder or (path not in self._file_sizes and path not in self.links):
             raise _refusal(member, f"is a hard link to {_quoted(member.target)}, which is no earlier file of the tree")
         return path
 
     def _check_limits(self, member: Member) -> None:
+        _check_kind(member)
         self._count_entry()
         self.unpacked_bytes += member.size
+        self._count_name(member)
+        self._check_bytes()
+
+    def _count_name(self, member: Member) -> None:
         self._name_bytes += len(member.name) + len(member.target)
         if self._name_bytes > self.limits.max_entries * _NAME_BYTES_PER_ENTRY + _SLACK_BYTES:
             raise OverLimit(f"The source archive's {self.entries} names are far too long together.")
-        self._check_bytes()
 
     def _count_entry(self) -> None:
         self.entries += 1
@@ -105,8 +131,10 @@ class SourceTree:
         if member.type == tarfile.DIRTYPE:
             self.folders.add(path)
         elif member.type == tarfile.SYMTYPE:
-            self._check_link_text(member)
+            _check_link_text(member)
             self.links[path] = member.target
+        elif member.type == tarfile.LNKTYPE and (linked := self.linked_file(member)) in self.links:
+            self.links[path] = self.links[linked]
         elif member.type == tarfile.LNKTYPE:
             # The build's context holds its bytes once more: a thousand links to one big file are a bomb, too.
             self._file_sizes[path] = self._file_sizes[self.linked_file(member)]
@@ -126,62 +154,32 @@ class SourceTree:
             self.folders.add(parent)
             parent = parent.rpartition("/")[0]
 
-    def _check_link_text(self, member: Member) -> None:
-        if member.target.startswith("/"):
-            raise _refusal(member, f"is a link to {_quoted(member.target)}, which leads out of the tree")
-        if not member.target or not _is_printable_text(member.target):
-            raise _refusal(member, f"is a link to {_quoted(member.target)}, which is no name a file can have")
-        if len(os.fsencode(member.target)) > _LONGEST_NAME_BYTES:
-            raise _refusal(member, f"is a link to a name of more than {_LONGEST_NAME_BYTES} bytes")
 
-    def _resolve(self, path: str, depth: int) -> str:
-        """Return where a link leads, every link on the way followed; where it leads round in a circle, itself.
-
-        Names that do not exist are walked like folders: something may make them later. Each link is walked once,
-        so chains that double at every step cost no more than their text.
-        """
-        if path in self._resolved:
-            return self._resolved[path]
-        if depth > _LONGEST_CHAIN:
-            raise _refusal(path, f"is a link that leads through more than {_LONGEST_CHAIN} others")
-        self._resolved[path] = path  # met again on its own way: a circle, which leads nowhere
-        at = path.rpartition("/")[0]
-        for part in self.links[path].split("/"):
-            if part == "..":
-                if not at:
-                    raise _refusal(path, f"is a link to {_quoted(self.links[path])}, which leads out of the tree")
-                at = at.rpartition("/")[0]
-            elif part not in ("", "."):
-                at = f"{at}/{part}" if at else part
-                at = self._resolve(at, depth + 1) if at in self.links else at
-                if len(at) > 2 * _LONGEST_NAME_BYTES:
-                    raise _refusal(path, "is a link to a place whose name is far too long")
-        self._resolved[path] = at
-        return at
+def _check_link_text(member: Member) -> None:
+    if not member.target or "\0" in member.target:
+        raise _refusal(member, f"is a link to {_quoted(member.target)}, which is no name a file can have")
+    if len(os.fsencode(member.target)) > _LONGEST_TARGET_BYTES:
+        raise _refusal(member, f"is a link to a name of more than {_LONGEST_TARGET_BYTES} bytes")
 
 
-def _check_name(member: Member) -> None:
+def _check_kind(member: Member) -> None:
     if member.type in _REFUSED_TYPES:
         raise _refusal(member, f"is {_REFUSED_TYPES[member.type]}")
     if member.type not in REGULAR_TYPES | {tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE}:
         raise _refusal(member, "is of a kind that no source needs")
+
+
+def _check_name(member: Member) -> None:
     if member.name.startswith("/"):
         raise _refusal(member, "has an absolute name")
     parts = member.name.split("/")
     if ".." in parts:
         raise _refusal(member, "has a name that leads out of the tree")
-    if "" in parts or "." in parts:
+    if "" in parts or "." in parts or "\0" in member.name:
         raise _refusal(member, "has a name that GitHub would not write")
-    if not _is_printable_text(member.name):
-        raise _refusal(member, "has a name with control characters or bytes that are no UTF-8")
-    sizes = [len(part.encode()) for part in parts]
+    sizes = [len(os.fsencode(part)) for part in parts]
     if max(sizes) > _LONGEST_PART_BYTES or sum(sizes) + len(sizes) > _LONGEST_NAME_BYTES or len(parts) > _DEEPEST:
         raise _refusal(member, "has a name that is too long or too deep")
-
-
-def _is_printable_text(text: str) -> bool:
-    """Whether it has no control characters, line breaks of any alphabet, or surrogates (undecodable bytes)."""
-    return text.isprintable() or not any(unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") for c in text)
 
 
 def _refusal(entry: Member | str, reason: str) -> SourceRefused:

@@ -12,11 +12,10 @@ _QUICK = "FROM busybox:1.36\nRUN true\n"
 _KINDS = (
     "parents in a name",
     "absolute name",
-    "link out",
     "hard link out",
     "file below a link out",
     "block device",
-    "newline in a name",
+    "NUL in a pax name",
     "10 GB from 10 MB",
     "a million entries",
 )

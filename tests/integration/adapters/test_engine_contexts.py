@@ -1,5 +1,6 @@
 """What the engine gets of a source tree: the folder that was asked for, as a clone holds it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,37 @@ async def test_a_file_missing_in_another_stage_is_not_said_to_be_missing_in_the_
     assert "/missing is not in what the step copies from" in build.error.detail
 
 
+LINKS = {
+    "absolute": "/usr/share/zoneinfo/UTC",
+    "absolute, to a folder": "/Library/Frameworks/",
+    "out of the source": "../../../etc/passwd",
+    "to nothing": "./not//there/",
+    "to itself": "link",
+    "no UTF-8": "caf\udce9",
+    "a line break": "a\nb",
+}
+
+
+@pytest.mark.parametrize("target", LINKS.values(), ids=list(LINKS))
+async def test_a_link_stays_what_it_says(workshop: Workshop, source: Path, target: str) -> None:
+    os.symlink(target, source / "link")  # noqa: PTH211 - pathlib would tidy it up
+    (source / "wanted").write_bytes(os.fsencode(target))
+    check = "readlink -n /app/link >/said; cmp /said /app/wanted"
+    (source / "Dockerfile").write_text(f"{BASE}COPY . /app\nRUN {check}\n")
+    assert (await workshop.build_in(source, "Dockerfile")).error is None
+
+
+async def test_names_and_patterns_are_bytes(workshop: Workshop, source: Path) -> None:
+    for name in ("Icon\r", "caf\udce9", "café", "a\nb", "left\udcff", "right\udcfe"):
+        (source / name).touch()
+    (source / ".dockerignore").write_bytes(b"# caf\xe9\nleft\xff\nDockerfile\n")
+    names = r"/app/%s\n' .dockerignore Dockerfile $'Icon\r' $'caf\303\251' $'caf\351' $'right\376' $'a\nb' | sort"
+    check = f"find /app -type f | sort >/found; printf '{names} | cmp - /found"
+    (source / "Dockerfile").write_text(f"{BASE}COPY . /app\nRUN {check}\n")
+    build = await workshop.build_in(source, "Dockerfile")
+    assert build.error is None, build.log
+
+
 FIRST_NAMES = {
     "not ASCII": "01-Einführung.md",
     "longer than 100 letters": "0" * 120,
@@ -51,12 +83,16 @@ FIRST_NAMES = {
 
 
 @pytest.mark.parametrize("name", FIRST_NAMES.values(), ids=list(FIRST_NAMES))
-async def test_whatever_the_first_name_the_context_is_taken_for_one(workshop: Workshop, source: Path, name: str) -> None:
+async def test_whatever_the_first_name_the_context_is_taken_for_one(
+    workshop: Workshop, source: Path, name: str
+) -> None:
     """The engine looks at the first bytes to tell an archive from a Dockerfile."""
     (source / "app" / name).parent.mkdir(parents=True)
     (source / "app" / name).write_text("found")
     (source / "docker").mkdir()
-    (source / "docker" / "Dockerfile").write_text(f"{BASE}COPY . /app\nRUN find /app -type f -exec cat {{}} + | grep found\n")
+    (source / "docker" / "Dockerfile").write_text(
+        f"{BASE}COPY . /app\nRUN find /app -type f -exec cat {{}} + | grep found\n"
+    )
     assert (await workshop.build_in(source, "docker/Dockerfile", "app")).error is None
 
 

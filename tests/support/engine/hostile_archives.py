@@ -1,7 +1,8 @@
-"""Source archives that must not be unpacked. Every writer makes one file, in well under two seconds, of at most 11 MB.
+"""Odd source archives, most of which must not be unpacked. Every writer makes one file, quickly, of at most 11 MB.
 
 `HOSTILE` holds them by name. Those of `BROKEN` are what a bad connection leaves and worth another download
 (SourceBroken); the others are refused for good (SourceRefused). The bombs exceed the service's default limits.
+`TAKEN` are no more than odd.
 """
 
 import functools
@@ -227,6 +228,48 @@ REFUSED: dict[str, Writer] = {
     "one pax name for all": _archive_of(pax([("path", f"{TOP}/x")], tarfile.XGLTYPE), folder(TOP)),
     "dot in a name": _tree_of(entry(f"{TOP}/./file")),
     "empty part in a name": _tree_of(entry(f"{TOP}//file")),
+    "link of more than 4095 bytes": _tree_of(symlink(f"{TOP}/link", "x" * 4096)),
+    "link with a NUL": _tree_of(pax([("linkpath", "a\0b")]), symlink(f"{TOP}/link", "x")),
+    "link without a target": _tree_of(symlink(f"{TOP}/link", "")),
+    "file below a link": _tree_of(symlink(f"{TOP}/a", "."), entry(f"{TOP}/a/file", b"x")),
+    "file below a link out": _tree_of(symlink(f"{TOP}/a", "../canary"), entry(f"{TOP}/a/file", b"x")),
+    "file below a file": _tree_of(entry(f"{TOP}/Dockerfile/file", b"x")),
+    "file, then a link of its name": _tree_of(entry(f"{TOP}/a", b"x"), symlink(f"{TOP}/a", "Dockerfile")),
+    "link, then a file of its name": _tree_of(symlink(f"{TOP}/a", "Dockerfile"), entry(f"{TOP}/a", b"x")),
+    "link, then a folder of its name": _tree_of(symlink(f"{TOP}/a", "."), folder(f"{TOP}/a")),
+    "folder, then a link of its name": _tree_of(folder(f"{TOP}/a"), symlink(f"{TOP}/a", "../canary")),
+    "file twice": _tree_of(entry(f"{TOP}/Dockerfile", b"x")),
+    "hard link out": _tree_of(hard_link(f"{TOP}/link", "../canary/file")),
+    "hard link to an absolute name": _tree_of(hard_link(f"{TOP}/link", "/etc/passwd")),
+    "hard link to a later file": _tree_of(hard_link(f"{TOP}/link", f"{TOP}/later"), entry(f"{TOP}/later")),
+    "character device": _tree_of(entry(f"{TOP}/null", kind=tarfile.CHRTYPE)),
+    "block device": _tree_of(entry(f"{TOP}/disk", kind=tarfile.BLKTYPE)),
+    "named pipe": _tree_of(entry(f"{TOP}/pipe", kind=tarfile.FIFOTYPE)),
+    "unknown kind": _tree_of(entry(f"{TOP}/odd", kind=b"Z")),
+    "sparse file": sparse_file,
+    "sparse file in pax": pax_sparse_file,
+    "NUL in a pax name": _tree_of(pax([("path", f"{TOP}/a\0b")]), entry(f"{TOP}/file", b"x")),
+    "NUL in a long name": _tree_of(
+        entry("././@LongLink", f"{TOP}/a\0b\0".encode(), kind=tarfile.GNUTYPE_LONGNAME), entry(f"{TOP}/file", b"x")
+    ),
+    "part too long": _tree_of(entry(f"{TOP}/{'a' * 256}")),
+    "name too long": _tree_of(entry(f"{TOP}/" + "/".join(["a" * 200] * 12))),
+    "folders too deep": _tree_of(entry(f"{TOP}/" + "/".join("a" * 300))),
+    "chained headers": _tree_of(*(pax([("comment", "x")]) for _n in range(500)), entry(f"{TOP}/file")),
+    "garbled pax header": _tree_of(entry("pax_header", b"99 path=a\n", kind=tarfile.XHDTYPE), entry(f"{TOP}/file")),
+    "pax header without a length": _tree_of(entry("pax_header", b"1" * 9000, kind=tarfile.XHDTYPE), folder(TOP)),
+    "negative size in pax": _tree_of(pax([("size", "-512")]), entry(f"{TOP}/file")),
+    "negative size": _tree_of(entry(f"{TOP}/file", size=-512)),
+    "folder with contents": _tree_of(entry(f"{TOP}/a", b"x", kind=tarfile.DIRTYPE)),
+    "garbled header": a_garbled_header,
+    "no top folder": _archive_of(entry("Dockerfile", b"FROM busybox:1.36\n")),
+    "two top folders": _tree_of(folder("other"), entry("other/file", b"x")),
+    "link as the top folder": _archive_of(symlink(TOP, "canary"), entry(f"{TOP}/file", b"x")),
+    "nothing inside": _archive_of(),
+}
+
+# odd, and taken as git and docker take them: links stay what they say, and names are bytes
+TAKEN: dict[str, Writer] = {
     "absolute link": _tree_of(symlink(f"{TOP}/link", "/etc/passwd")),
     "link out": _tree_of(symlink(f"{TOP}/link", "../canary")),
     "link out of the top folder and in again": _tree_of(symlink(f"{TOP}/link", f"../{TOP}/Dockerfile")),
@@ -240,49 +283,17 @@ REFUSED: dict[str, Writer] = {
     "link out through a later link": _tree_of(symlink(f"{TOP}/a", "b/../canary"), symlink(f"{TOP}/b", "sub/..")),
     "link out through a missing folder": _tree_of(symlink(f"{TOP}/a", "later/../../canary")),
     "long chain of links": _tree_of(*(symlink(f"{TOP}/l{n}", f"l{n + 1}") for n in range(100))),
-    "link without a target": _tree_of(symlink(f"{TOP}/link", "")),
     "link to a name with a newline": _tree_of(symlink(f"{TOP}/link", "a\nb")),
-    "file below a link": _tree_of(symlink(f"{TOP}/a", "."), entry(f"{TOP}/a/file", b"x")),
-    "file below a link out": _tree_of(symlink(f"{TOP}/a", "../canary"), entry(f"{TOP}/a/file", b"x")),
-    "file below a file": _tree_of(entry(f"{TOP}/Dockerfile/file", b"x")),
-    "file, then a link of its name": _tree_of(entry(f"{TOP}/a", b"x"), symlink(f"{TOP}/a", "Dockerfile")),
-    "link, then a file of its name": _tree_of(symlink(f"{TOP}/a", "Dockerfile"), entry(f"{TOP}/a", b"x")),
-    "link, then a folder of its name": _tree_of(symlink(f"{TOP}/a", "."), folder(f"{TOP}/a")),
-    "folder, then a link of its name": _tree_of(folder(f"{TOP}/a"), symlink(f"{TOP}/a", "../canary")),
-    "file twice": _tree_of(entry(f"{TOP}/Dockerfile", b"x")),
-    "hard link out": _tree_of(hard_link(f"{TOP}/link", "../canary/file")),
-    "hard link to an absolute name": _tree_of(hard_link(f"{TOP}/link", "/etc/passwd")),
     "hard link to a link": _tree_of(symlink(f"{TOP}/a", "Dockerfile"), hard_link(f"{TOP}/b", f"{TOP}/a")),
-    "hard link to a later file": _tree_of(hard_link(f"{TOP}/link", f"{TOP}/later"), entry(f"{TOP}/later")),
-    "character device": _tree_of(entry(f"{TOP}/null", kind=tarfile.CHRTYPE)),
-    "block device": _tree_of(entry(f"{TOP}/disk", kind=tarfile.BLKTYPE)),
-    "named pipe": _tree_of(entry(f"{TOP}/pipe", kind=tarfile.FIFOTYPE)),
-    "unknown kind": _tree_of(entry(f"{TOP}/odd", kind=b"Z")),
-    "sparse file": sparse_file,
-    "sparse file in pax": pax_sparse_file,
     "newline in a name": _tree_of(entry(f"{TOP}/a\nb", b"x")),
     "carriage return in a name": _tree_of(entry(f"{TOP}/a\rb", b"x")),
     "escape code in a name": _tree_of(entry(f"{TOP}/\x1b[2Jb", b"x")),
     "line separator in a name": _tree_of(entry(f"{TOP}/a\u2028b", b"x")),
-    "NUL in a pax name": _tree_of(pax([("path", f"{TOP}/a\0b")]), entry(f"{TOP}/file", b"x")),
-    "NUL in a long name": _tree_of(
-        entry("././@LongLink", f"{TOP}/a\0b\0".encode(), kind=tarfile.GNUTYPE_LONGNAME), entry(f"{TOP}/file", b"x")
-    ),
     "undecodable name": _tree_of(entry(f"{TOP}/\udcff\udcfe", b"x")),
-    "part too long": _tree_of(entry(f"{TOP}/{'a' * 256}")),
-    "name too long": _tree_of(entry(f"{TOP}/" + "/".join(["a" * 200] * 12))),
-    "folders too deep": _tree_of(entry(f"{TOP}/" + "/".join("a" * 150))),
-    "chained headers": _tree_of(*(pax([("comment", "x")]) for _n in range(500)), entry(f"{TOP}/file")),
-    "garbled pax header": _tree_of(entry("pax_header", b"99 path=a\n", kind=tarfile.XHDTYPE), entry(f"{TOP}/file")),
-    "pax header without a length": _tree_of(entry("pax_header", b"1" * 9000, kind=tarfile.XHDTYPE), folder(TOP)),
-    "negative size in pax": _tree_of(pax([("size", "-512")]), entry(f"{TOP}/file")),
-    "negative size": _tree_of(entry(f"{TOP}/file", size=-512)),
-    "folder with contents": _tree_of(entry(f"{TOP}/a", b"x", kind=tarfile.DIRTYPE)),
-    "garbled header": a_garbled_header,
-    "no top folder": _archive_of(entry("Dockerfile", b"FROM busybox:1.36\n")),
-    "two top folders": _tree_of(folder("other"), entry("other/file", b"x")),
-    "link as the top folder": _archive_of(symlink(TOP, "canary"), entry(f"{TOP}/file", b"x")),
-    "nothing inside": _archive_of(),
+    "circle of links": _tree_of(symlink(f"{TOP}/a", "b"), symlink(f"{TOP}/b", "a")),
+    "link to a folder with a file in it": _tree_of(entry(f"{TOP}/real/file", b"x"), symlink(f"{TOP}/a", "real")),
+    "link that no text can hold": _tree_of(symlink(f"{TOP}/link", "caf\udce9")),
+    "link of 4095 bytes": _tree_of(symlink(f"{TOP}/link", "x" * 4095)),
 }
 
 HOSTILE: dict[str, Writer] = {**REFUSED, **BOMBS, **BROKEN}

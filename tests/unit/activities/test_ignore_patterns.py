@@ -1,3 +1,4 @@
+import os
 import re
 
 import pytest
@@ -8,9 +9,9 @@ from activities.image.ignore_patterns import IgnoreRules
 from models.rules.errors.source import IgnoreFileInvalid
 
 
-def ignores(content: str, path: str) -> bool:
+def ignores(content: str | bytes, path: str) -> bool:
     """Judge a path with the folders above it, as a walk through the tree does."""
-    rules = IgnoreRules.parse(content.encode(), ".dockerignore")
+    rules = IgnoreRules.parse(content.encode() if isinstance(content, str) else content, ".dockerignore")
     matched = rules.nothing_matched
     parts = path.split("/")
     for depth in range(1, len(parts) + 1):
@@ -102,9 +103,26 @@ def test_an_ignore_file_that_means_nothing_is_refused_with_its_line(content: str
     assert len(refusal.value.detail) < 300
 
 
-def test_an_ignore_file_that_is_no_text_is_refused() -> None:
-    with pytest.raises(IgnoreFileInvalid, match="no UTF-8 text"):
-        IgnoreRules.parse(b"\xff\xfe*", ".dockerignore")
+# As `docker build` of Docker 20.10 takes them.
+@pytest.mark.parametrize(
+    ("content", "ignored", "taken"),
+    [
+        (b"# caf\xe9\na\n", b"a", b"b"),
+        (b"caf\xe9\n", b"caf\xe9", b"cafe caf\xc3\xa9"),
+        ("café\n".encode(), "café".encode(), b"caf\xe9"),
+        (b"caf?\n", b"caf\xe9 cafe caf\xc3\xa9", b"caf"),
+        (b"*\n!caf\xe9\n", b"a", b"caf\xe9"),
+        (b"[\xe0-\xef]x\n", b"\xe9x", b"\xffx ex"),
+        (b"Icon?\n", b"Icon\r Icon\n", b"Icon"),
+        (b"a*b\n", b"a\nb a\rb", b"a"),
+        (b"\xff\xfea\n", b"\xff\xfea", b"a"),
+    ],
+)
+def test_patterns_and_names_are_bytes(content: bytes, ignored: bytes, taken: bytes) -> None:
+    for path in ignored.split(b" "):
+        assert ignores(content, os.fsdecode(path)), path
+    for path in taken.split(b" "):
+        assert not ignores(content, os.fsdecode(path)), path
 
 
 @pytest.mark.parametrize(

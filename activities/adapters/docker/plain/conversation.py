@@ -50,7 +50,7 @@ def _build_query(request: EngineBuildRequest) -> str:
         "labels": json.dumps(dict(request.labels)),
         "buildargs": json.dumps(dict(request.build_args)),
     }
-    return urlencode(query | ({"target": request.target} if request.target else {}))
+    return urlencode(query | ({"target": request.target} if request.target else {}), errors="surrogateescape")
 
 
 def _name_for_engine(request: EngineBuildRequest) -> str:
