@@ -1,5 +1,6 @@
 """What requests about images name in their paths and queries."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Query
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 from api.border.demand import IntegerFrom, is_plain_number, unmet
 from models.rules.build_lifecycle import ImageStatus
 from models.rules.errors.request import ImageNotFound
+from models.rules.image_filter import ImageFilter
 
 LARGEST_ID = 2**31 - 1
 LONGEST_WAIT_SECONDS = 300
@@ -40,8 +42,31 @@ Wait = Annotated[
 ]
 Limit = Annotated[int, IntegerFrom(1, 1000), Query()]
 LogLines = Annotated[int, IntegerFrom(1, 10_000)]
-StatusFilter = Annotated[
-    ImageStatus | None,
-    BeforeValidator(lambda value: value or None),  # existing clients send an empty one
-    Query(description="failed includes cancelled"),
+_EMPTY_IS_ABSENT = BeforeValidator(lambda value: value or None)  # existing clients send empty ones
+StatusFilter = Annotated[ImageStatus | None, _EMPTY_IS_ABSENT, Query(description="failed includes cancelled")]
+NameFilter = Annotated[
+    str | None,
+    _EMPTY_IS_ABSENT,
+    Query(description="images of this name, however it is spelled: `docker.io/library/busybox` finds `busybox`"),
 ]
+RepoFilter = Annotated[
+    str | None, _EMPTY_IS_ABSENT, Query(description="images of this `owner/name`, in capitals or not")
+]
+TagFilter = Annotated[str | None, _EMPTY_IS_ABSENT, Query(description="images with exactly this tag")]
+
+
+@dataclass(frozen=True)
+class ListedImages:
+    """The filters of a list, checked, and as they were given."""
+
+    filter: ImageFilter
+    given: dict[str, str]
+
+
+def listed_images(
+    status_filter: StatusFilter = None, name: NameFilter = None, repo: RepoFilter = None, tag: TagFilter = None
+) -> ListedImages:
+    """Return what the list is to hold. Raises RequestInvalid."""
+    given = {"status_filter": status_filter, "name": name, "repo": repo, "tag": tag}
+    wanted = ImageFilter(status_filter, name, repo, tag)
+    return ListedImages(wanted, {word: str(value) for word, value in given.items() if value is not None})

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from api.border.conditional import UNCHANGED
@@ -14,7 +15,7 @@ from api.border.idempotency import HEADER_PARAMETER, JSON, KeepingRoute, answer_
 from api.border.problems import answers
 from api.border.routing import readable
 from api.images.github_tags import MOST_TAGS
-from api.images.parameters import ImageId, Limit, LogLines, StatusFilter, Wait
+from api.images.parameters import ImageId, Limit, ListedImages, LogLines, Wait, listed_images
 from api.images.reading import SETTLED, read_image
 from api.images.schemas import ImageAnswer, ImageRequest, images_json
 from api.images.tag_schemas import TagsAnswer
@@ -119,18 +120,24 @@ async def _waited(ordinary: KeptAnswer, image: ImageAnswer, request: Request, ap
     responses={**UNCHANGED, **_ALWAYS},
 )
 async def list_images(
-    api: UsableApi, status_filter: StatusFilter = None, limit: Limit = 100, cursor: str | None = None
+    api: UsableApi,
+    wanted: Annotated[ListedImages, Depends(listed_images)],
+    limit: Limit = 100,
+    cursor: Annotated[str | None, Query(description="the place in the list that Link named")] = None,
 ) -> Response:
-    """`build_log` is the last line while building, the tail when failed, else null. Link leads to the next page."""
+    """`build_log` is the last line while building, the tail when failed, else null.
+
+    Filters add up. Link leads to the next page of the same list, while there is one.
+    """
     after = place_of(cursor) if cursor else None
     async with api.given.requests.transaction() as session:
-        views = await ImageReading(session).page(status_filter, after, limit + 1)
+        views = await ImageReading(session).page(wanted.filter, after, limit + 1)
     page, headers = views[:limit], {}
     if len(views) > limit:
         last = page[-1].image
         place = cursor_of(PageKey(last.created_at, last.id or 0))
-        more = f"&status_filter={status_filter}" if status_filter else ""
-        headers["Link"] = f'<{IMAGES}?cursor={place}&limit={limit}{more}>; rel="next"'
+        following = urlencode({"cursor": place, "limit": limit, **wanted.given})
+        headers["Link"] = f'<{IMAGES}?{following}>; rel="next"'
     return Response(images_json(page), media_type=JSON, headers=headers)
 
 

@@ -68,6 +68,8 @@ async def measure(bench: BenchStack, effort: Effort) -> list[Row]:
             await asker.row(f"{listed}, newest", questions.newest, _LIST_WITHIN),
             await asker.row(f"{listed}, after a random cursor", questions.after_cursor, _LIST_WITHIN),
             await asker.row(f"{listed}, of one status", questions.of_one_status, _LIST_WITHIN),
+            await asker.row(f"{listed}, of one repository", questions.of_one_repository, _LIST_WITHIN),
+            await asker.row(f"{listed}, of one tag", questions.of_one_tag, _LIST_WITHIN),
             await asker.row(f"get one of {effort.images:,}, with its log", questions.one, _GET_WITHIN),
         ]
 
@@ -96,9 +98,25 @@ class _Questions:
         arguments = (status, place.created_at, place.image_id)
         return Question(_IMAGES, parameters, (_LIST.format(where=where),), arguments)
 
+    async def of_one_repository(self) -> Question:
+        repo = await self._word("github_repo")
+        where = "WHERE lower(github_repo) = $1"
+        return Question(_IMAGES, {"repo": repo}, (_LIST.format(where=where),), (repo,))
+
+    async def of_one_tag(self) -> Question:
+        tag, place = await self._word("tag"), await self._place()
+        where = "WHERE tag = $1 AND (created_at, id) < ($2, $3)"
+        arguments = (tag, place.created_at, place.image_id)
+        return Question(_IMAGES, {"tag": tag, "cursor": cursor_of(place)}, (_LIST.format(where=where),), arguments)
+
     async def one(self) -> Question:
         image_id = self._chance.randint(1, self._images)
         return Question(f"{_IMAGES}/{image_id}", {}, (_GET, _LOG), (image_id,))
+
+    async def _word(self, column: str) -> str:
+        image_id = self._chance.randint(1, self._images)
+        word: str = await self._database.fetchval(f"SELECT {column} FROM docker_images WHERE id = $1", image_id)
+        return word
 
     async def _place(self) -> PageKey:
         image_id = self._chance.randint(_PAGE + 1, self._images)

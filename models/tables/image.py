@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Integer,
     UniqueConstraint,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -31,6 +32,9 @@ class DockerImage(SQLModel, table=True):
         ),
         Index("docker_images_newest", "created_at", "id"),
         Index("docker_images_by_status", "build_status", "created_at", "id"),
+        Index("docker_images_by_name", "name_key", "created_at", "id"),
+        Index("docker_images_by_repo", text("lower(github_repo)"), "created_at", "id"),
+        Index("docker_images_by_tag", "tag", "created_at", "id"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(Integer, Identity(), primary_key=True))

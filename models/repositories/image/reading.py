@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, literal, select, tuple_
+from sqlalchemy import Select, and_, case, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.repositories.queue.waiting import WaitingBuild, WaitRepository, holds
 from models.rules.build_lifecycle import ImageStatus
 from models.rules.errors.request import ImageNotFound
+from models.rules.image_filter import ImageFilter
 from models.rules.run_contract import image_workflow_id
 from models.tables.build import Build, BuildProgress
 from models.tables.execution import BuildExecution
@@ -54,11 +55,16 @@ class ImageReading:
             raise ImageNotFound(f"There is no image {image_id}.")
         return (await self._viewed([row]))[0]
 
-    async def page(self, status: ImageStatus | None, after: PageKey | None, limit: int) -> list[ImageView]:
+    async def page(self, wanted: ImageFilter, after: PageKey | None, limit: int) -> list[ImageView]:
         """Return up to `limit` images, newest first, that come after the given place."""
         images = select(DockerImage).order_by(col(DockerImage.created_at).desc(), col(DockerImage.id).desc())
-        if status is not None:
-            images = images.where(col(DockerImage.build_status) == status)
+        filtered = {
+            col(DockerImage.build_status): wanted.status,
+            col(DockerImage.name_key): wanted.name_key,
+            func.lower(col(DockerImage.github_repo)): wanted.repo_key,
+            col(DockerImage.tag): wanted.tag,
+        }
+        images = images.where(*(column == value for column, value in filtered.items() if value is not None))
         if after is not None:
             place = tuple_(col(DockerImage.created_at), col(DockerImage.id))
             images = images.where(place < tuple_(literal(after.created_at), literal(after.image_id)))

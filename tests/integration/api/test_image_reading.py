@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from activities.waiting import WaitNote
@@ -27,6 +28,40 @@ async def test_a_list_is_the_newest_first_in_pages_that_stay(server: RunningApi)
         link = page.links["next"]["url"]
         assert "status_filter=pending" in link
     assert seen == ids[::-1]
+
+
+async def test_a_list_keeps_its_filters_from_page_to_page(server: RunningApi) -> None:
+    for number in range(4):
+        await server.order("team/app", repo="octo_corp/my.app", tag=f"v{number}")
+        await server.order(f"other-{number}", tag=f"v{number}")
+    wanted = {"name": "docker.io/team/app", "repo": "Octo_Corp/my.app", "status_filter": "pending", "limit": "3"}
+    first = await server.http.get("/api/v1/images", params=wanted)
+    link = httpx.URL(first.links["next"]["url"])
+    assert dict(link.params) == wanted | {"cursor": link.params["cursor"]}
+    rest = await server.http.get(str(link))
+    assert [image["tag"] for image in first.json() + rest.json()] == ["v3", "v2", "v1", "v0"]
+    assert "link" not in rest.headers
+    one = await server.http.get("/api/v1/images", params={"name": "team/app", "tag": "v2", "repo": ""})
+    assert [(image["name"], image["tag"]) for image in one.json()] == [("team/app", "v2")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("name", "team/app:v1"),
+        ("name", "slipway/own"),
+        ("name", "\x00"),
+        ("repo", "app"),
+        ("repo", "a/b/c"),
+        ("tag", "a/b"),
+    ],
+)
+async def test_a_filter_that_no_image_could_meet_says_what_it_must_be(
+    bystander: RunningApi, name: str, value: str
+) -> None:
+    answer = await bystander.http.get("/api/v1/images", params={name: value})
+    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["query", name])
+    assert answer.json()["detail"].startswith(f"{name} must ")
 
 
 async def test_a_list_shows_the_last_line_while_building_and_the_tail_after_a_failure(

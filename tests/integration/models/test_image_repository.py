@@ -10,6 +10,8 @@ from models.repositories.image.orders import ImageOrders
 from models.repositories.image.reading import ImageReading, ImageView, PageKey
 from models.rules.build_lifecycle import BuildStatus, ClaimAnswer, ImageStatus, Wish
 from models.rules.errors.request import ImageExists, ImageInUse, ImageNotFound, QueueFull
+from models.rules.image_filter import ImageFilter
+from models.rules.image_order import ImageOrder
 from tests.support.builds.stored_build_rows import COMMIT
 from tests.support.builds.stored_builds import IMAGE_ID, Ordered, StoredBuilds
 
@@ -24,11 +26,9 @@ async def delete(database: Database, image_id: int) -> None:
         await ImageOrders(session).delete(image_id, "anonymous")
 
 
-async def page(
-    database: Database, *, status: ImageStatus | None = None, after: PageKey | None = None, limit: int = 10
-) -> list[ImageView]:
+async def page(database: Database, *, after: PageKey | None = None, limit: int = 10, **wanted: Any) -> list[ImageView]:
     async with database.transaction() as session:
-        return await ImageReading(session).page(status, after, limit)
+        return await ImageReading(session).page(ImageFilter(**wanted), after, limit)
 
 
 async def outcomes(*attempts: Any) -> list[Any]:
@@ -262,6 +262,27 @@ async def test_a_list_of_one_status_holds_no_other(database: Database, builds: S
         assert [seen.image.id for seen in await page(database, status=status)] == [build.image_id]
 
 
+async def test_a_list_by_name_repository_and_tag_holds_no_other(database: Database, builds: StoredBuilds) -> None:
+    ordered = {}
+    for name, repo, tag in (("a", "demo/x", "v1"), ("a", "demo/x", "v2"), ("b", "demo/X", "v1"), ("c", "demo/y", "v1")):
+        order = ImageOrder(repo=repo, tag=tag, commit_sha=COMMIT, image_name=name)
+        async with database.transaction() as session:
+            ids = await ImageOrders(session).order(order, queue_limit=100, actor="anonymous", correlation_id="")
+        ordered[ids[0]] = f"{name}:{tag}"
+    asked: list[tuple[dict[str, Any], list[str]]] = [
+        ({"name": "a"}, ["a:v2", "a:v1"]),
+        ({"name": "docker.io/library/b"}, ["b:v1"]),
+        ({"repo": "DEMO/x"}, ["b:v1", "a:v2", "a:v1"]),
+        ({"tag": "v1"}, ["c:v1", "b:v1", "a:v1"]),
+        ({"tag": "V1"}, []),
+        ({"repo": "demo/x", "tag": "v1"}, ["b:v1", "a:v1"]),
+        ({"name": "a", "repo": "demo/x", "tag": "v2", "status": ImageStatus.PENDING}, ["a:v2"]),
+        ({"name": "a", "status": ImageStatus.FAILED}, []),
+    ]
+    for wanted, expected in asked:
+        assert [ordered[seen.image.id or 0] for seen in await page(database, **wanted)] == expected, wanted
+
+
 async def test_a_cancelled_build_shows_as_failed(database: Database, builds: StoredBuilds) -> None:
     build = await builds.running()
     await builds.report(build, BuildStatus.CANCELLED, 10, 2)
@@ -279,10 +300,19 @@ async def test_a_success_shows_what_was_built(database: Database, builds: Stored
 
 
 @pytest.mark.parametrize(
-    ("status", "index"), [(None, "docker_images_newest"), (ImageStatus.BUILDING, "docker_images_by_status")]
+    ("wanted", "index"),
+    [
+        ({}, "docker_images_newest"),
+        ({"status": ImageStatus.BUILDING}, "docker_images_by_status"),
+        ({"name": "docker.io/many/7"}, "docker_images_by_name"),
+        ({"repo": "Demo/7"}, "docker_images_by_repo"),
+        ({"tag": "v7"}, "docker_images_by_tag"),
+        ({"repo": "demo/7", "status": ImageStatus.FAILED}, "docker_images_by_repo"),
+    ],
+    ids=str,
 )
 async def test_a_page_is_read_along_an_index_and_nothing_is_sorted_for_it(
-    database: Database, status: ImageStatus | None, index: str
+    database: Database, wanted: dict[str, Any], index: str
 ) -> None:
     async with database.transaction() as session:
         await session.execute(text(MANY_IMAGES))
@@ -292,7 +322,7 @@ async def test_a_page_is_read_along_an_index_and_nothing_is_sorted_for_it(
         await session.execute(text("SET LOCAL enable_bitmapscan = off"))
         after = PageKey((await session.execute(text("SELECT now() - interval '1 hour'"))).scalar_one(), 5)
         explaining = ExplainingSession(session)
-        await ImageReading(explaining).page(status, after, 100)  # type: ignore[arg-type]
+        await ImageReading(explaining).page(ImageFilter(**wanted), after, 100)  # type: ignore[arg-type]
     along = re.search(r"CTE page\n\s+-> +Limit.*\n\s+-> +Index Scan Backward using (\w+) on", explaining.plan)
     assert along is not None, explaining.plan
     assert along[1] == index
@@ -310,7 +340,7 @@ MANY_IMAGES = """
     )
     INSERT INTO docker_images
         (name, name_key, tag, github_repo, github_ref, commit_sha, build_status, created_at, build_id)
-    SELECT 'many/' || number, 'many/' || number, 'v1', 'demo/hello', 'refs/tags/v1', 'abc',
+    SELECT 'many/' || number % 60, 'many/' || number % 60, 'v' || number / 60, 'demo/' || number % 50, '', 'abc',
         CASE WHEN number % 50 = 0 THEN 'building' ELSE 'failed' END,
         now() - number * interval '3 seconds', build FROM numbered
 """
