@@ -21,11 +21,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from process.visitors import is_host_name
+
 Role = Literal["all", "workflows", "builder", "relay"]
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 MEBIBYTE = 1024 * 1024
+_ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 _DURATIONS = ("github_timeout", "source_timeout", "build_timeout", "stays_open", "drain_timeout", "log_retention")
 
 
@@ -73,8 +76,13 @@ class Settings(DataPlace):
     api_extra_port: int | None = Field(
         default=8004, ge=0, le=65535, description="a second port, for UI clients that use it; 0: none"
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="names, besides the loopback's, by which the API is asked without a credential, separated by"
+        " commas; one with a port means that port only",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="origins whose pages may read answers, separated by commas"
+        default=(), description="origins whose pages may read answers, separated by commas; *: any, without credentials"
     )
     queue_limit: int = Field(default=100, ge=1, description="builds that may wait; one more is 503 with Retry-After")
 
@@ -129,7 +137,7 @@ class Settings(DataPlace):
         """Return the values that no log line may show."""
         return tuple(kept.get_secret_value() for kept in (self.github_token, self.database_url) if kept is not None)
 
-    @field_validator("roles", "cors_origins", mode="before")
+    @field_validator("roles", "allowed_hosts", "cors_origins", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -164,6 +172,21 @@ class Settings(DataPlace):
         if not re.fullmatch(r"https?://[^\s/]+\S*", value):
             raise ValueError("an address such as https://api.github.com is needed")
         return value
+
+    @field_validator("allowed_hosts", mode="after")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(is_host_name(each) for each in value):
+            raise ValueError("a host is a name or an address, perhaps with a port, such as slipway.example.com:8080")
+        return value
+
+    @field_validator("cors_origins", mode="after")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        spelled = tuple(each.lower().removesuffix("/") for each in value)  # as browsers send them
+        if not all(each == "*" or _ORIGIN.fullmatch(each) for each in spelled):
+            raise ValueError("an origin is a scheme and a host, such as https://ui.example.com, without a path")
+        return spelled
 
     @field_validator("api_extra_port", mode="after")
     @classmethod

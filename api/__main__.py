@@ -122,6 +122,7 @@ async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -
         source_host=source_host,
         store=LocalStore(settings.data_dir / "objects"),
         queue_limit=settings.queue_limit,
+        allowed_hosts=settings.allowed_hosts,
         cors_origins=settings.cors_origins,
         has_github_token=token is not None,
     )

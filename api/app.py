@@ -18,7 +18,9 @@ from api.border.idempotency import REPLAYED
 from api.border.metrics import Measured
 from api.border.problems import install_problem_handlers
 from api.border.routing import KnownMethods, Paths, PathSpelling
-from api.border.security import Cors, OriginRule, SecurityHeaders
+from api.border.visitors.cors import CorsHeaders, Preflight
+from api.border.visitors.rules import HostRule, WriteRule
+from api.border.visitors.security_headers import SecurityHeaders
 from api.description import EVERY_ANSWER, TITLE, describe
 from api.health.router import router as health
 from api.images.router import router as images
@@ -63,24 +65,17 @@ def _answer_head(app: FastAPI) -> None:
 
 def _layers(api: Api) -> list[Middleware]:
     """From the outermost to the innermost: each sees what those before it did not answer."""
-    origins = list(api.given.cors_origins)
-    cors = [
-        Middleware(
-            Cors,
-            allow_origins=origins,
-            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=_EXPOSED,
-        )
-    ]
+    origins = api.given.cors_origins
     return [
         Middleware(SecurityHeaders),  # also on what Correlation answers for a defect
+        *([Middleware(CorsHeaders, origins=origins, exposed=_EXPOSED)] if origins else []),  # likewise
         Middleware(Correlation),
         Middleware(Measured, metrics=api.metrics),
-        *(cors if origins else []),
-        Middleware(OriginRule),
-        Middleware(BodyLimit),
         Middleware(PathSpelling),
+        Middleware(HostRule, named=api.given.allowed_hosts),
+        *([Middleware(Preflight, origins=origins)] if origins else []),
+        Middleware(WriteRule),
+        Middleware(BodyLimit),
         Middleware(Conditional),
         Middleware(KnownMethods, paths=_PATHS),
     ]

@@ -5,8 +5,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.border.problems import PROBLEM_JSON, Problem
+from api.border.problems import PROBLEM_JSON, Problem, answers
+from api.border.visitors.rules import is_probe
 from api.version import VERSION
+from models.rules.errors.request import HostUnknown
 
 TITLE = "Slipway"
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -40,11 +42,14 @@ def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
         shapes = [content.get("schema") for content in answer.get("content", {}).values()]
         if _PROBLEM in shapes or _FRAMEWORKS_OWN in shapes:
             answer["content"] = {PROBLEM_JSON: {"schema": _PROBLEM}}
+    for operation in [each for path, methods in schema["paths"].items() if is_probe(path) for each in methods.values()]:
+        operation["responses"].pop(str(HostUnknown.status))
     for name in ("HTTPValidationError", "ValidationError"):
         schema["components"]["schemas"].pop(name, None)
     return schema
 
 
 EVERY_ANSWER: dict[int | str, dict[str, Any]] = {
-    500: {"model": Problem, "description": "`internal_error`: a defect; the log says more under the correlation id"}
+    500: {"model": Problem, "description": "`internal_error`: a defect; the log says more under the correlation id"},
+    **answers(HostUnknown),
 }

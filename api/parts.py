@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from activities.ports.object_store import ObjectStore
 from activities.ports.source_host import SourceHost
 from api.border.metrics import ApiMetrics
-from api.border.security import Caller, caller
+from api.border.visitors.caller import Caller, caller
 from api.gateway import Gateway, Orchestrator
 from api.health.migration import Migration
 from api.health.readiness import Readiness
@@ -33,6 +33,7 @@ class ApiWorld:
     source_host: SourceHost
     store: ObjectStore
     queue_limit: int = 100
+    allowed_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     has_github_token: bool = False
 

@@ -33,6 +33,7 @@ def _serve(asked: argparse.Namespace) -> None:
         anonymous_limit=asked.anonymous_limit,
         token_limit=asked.token_limit,
         download_url=asked.download_url,
+        allowed_hosts=frozenset(asked.allowed_host or ()),
     )
     try:
         listener = listen(asked.host, asked.port)
@@ -56,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--anonymous-limit", type=int, default=60, help="requests an hour without a token (60)")
     parser.add_argument("--token-limit", type=int, default=5000, help="requests an hour with a token (5000)")
     parser.add_argument("--download-url", help="where tarballs come from, when not from <this server>/codeload")
+    parser.add_argument(
+        "--allowed-host", action="append", help="a name, besides localhost, by which this server is asked; repeatable"
+    )
     return parser
 
 

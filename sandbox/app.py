@@ -9,7 +9,7 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from sandbox.border import GitHubBorder, RequestLog
+from sandbox.border import GitHubBorder, RequestLog, VisitorRule
 from sandbox.faults import control
 from sandbox.faults.faults import FaultBoard
 from sandbox.faults.injection import FaultInjection
@@ -25,13 +25,17 @@ SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  # opens nothing but the sandbox
 
 @dataclass(frozen=True)
 class SandboxOptions:
-    """`root` holds `<owner>/<repo>`; limits are requests an hour; `download_url` is where tarballs come from."""
+    """`root` holds `<owner>/<repo>`; limits are requests an hour; `download_url` is where tarballs come from.
+
+    `allowed_hosts` are names, besides the loopback's, that a request's Host may bear.
+    """
 
     root: Path
     tokens: frozenset[str] = frozenset({SANDBOX_TOKEN})
     anonymous_limit: int = 60
     token_limit: int = 5000
     download_url: str | None = None
+    allowed_hosts: frozenset[str] = frozenset()
 
 
 def create_app(options: SandboxOptions) -> FastAPI:
@@ -53,6 +57,7 @@ def create_app(options: SandboxOptions) -> FastAPI:
     limits = RateLimits(options.anonymous_limit, options.token_limit)
     app.add_middleware(FaultInjection, board=board)  # the last added is the first met
     app.add_middleware(GitHubBorder, tokens=options.tokens, limits=limits, log=log)
+    app.add_middleware(VisitorRule, allowed_hosts=options.allowed_hosts)
     return app
 
 

@@ -1,16 +1,18 @@
-"""What every request to GitHub meets first: the record of it, the token, the rate limit."""
+"""What every request meets first: whether a website sent it; and to GitHub the record of it, token, rate limit."""
 
 from collections import deque
+from collections.abc import Collection
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Literal
 from uuid import uuid4
 
 from pydantic import BaseModel, Field
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from process.visitors import READS, complaint_about_write, is_known_host
 from sandbox.faults.faults import route_of
 from sandbox.github.answers import Refusal
 from sandbox.github.rate_limits import RateLimits, Window
@@ -45,6 +47,31 @@ class RequestLog:
             has_authorization="authorization" in request.headers,
         )
         self.requests.append(seen)
+
+
+class VisitorRule:
+    """Refuses what a website may have sent through the browser of somebody on this machine: reads, and faults to order.
+
+    Requests come to an address of the loopback, or to one of the names that were given.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
+        self._app = app
+        self._allowed_hosts = allowed_hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        if refusal is not None:
+            await refusal.response()(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Refusal | None:
+        headers = Headers(scope=scope)
+        if not is_known_host(headers.get("host", ""), scope["scheme"], self._allowed_hosts):
+            return Refusal(421, "The sandbox answers on this machine, or under the names given by --allowed-host.")
+        complaint = None if scope["method"] in READS else complaint_about_write(scope["scheme"], headers)
+        return Refusal(403, complaint) if complaint is not None else None
 
 
 class GitHubBorder:

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from api.border.problems import PROBLEM_JSON, error_body, invalid_body_response, location_of
-from api.border.security import Caller, caller
+from api.border.visitors.caller import Caller, caller
 from api.parts import Api
 from models.postgres.database import Database, Session
 from models.repositories.idempotency import IdempotencyRepository, KeptAnswer, RequestKey

@@ -392,3 +392,44 @@ def test_seeding_moves_no_folder_of_the_user_out_of_the_way(tmp_path: Path) -> N
         seed(tmp_path)
     assert git_directory(tmp_path / "demo" / "hello") is None
     assert (tmp_path / "demo" / "hello" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("path", ["/repos/demo/hello", "/_sandbox/requests", "/_sandbox/health", "/nothing"])
+def test_a_website_that_leads_its_name_here_reads_nothing(sandbox: RunningSandbox, path: str) -> None:
+    for host in ("evil.example", "evil.example:80", "192.168.1.4"):
+        answer = sandbox.http.get(path, headers={"host": host})
+        assert answer.status_code == 421
+        assert "--allowed-host" in answer.json()["message"]
+    assert sandbox.requests() == [], "it uses up no limit, and is no request to GitHub"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "http://localhost:1", "sec-fetch-site": "same-site"},
+    ],
+    ids=str,
+)
+def test_a_website_orders_no_faults_and_changes_nothing(sandbox: RunningSandbox, headers: dict[str, str]) -> None:
+    fault = {"route": "tags", "status": 500}
+    for method, path, body in (
+        ("POST", "/_sandbox/faults", fault),
+        ("PUT", "/_sandbox/faults", [fault]),
+        ("PUT", "/_sandbox/tarballs/x", {}),
+        ("DELETE", "/_sandbox/faults", None),
+        ("DELETE", "/_sandbox/requests", None),
+    ):
+        answer = sandbox.http.request(method, path, json=body, headers=headers)
+        assert answer.status_code in {403, 421}, (method, path)
+    assert _json(sandbox, "/_sandbox/faults") == {"faults": []}
+
+
+def test_a_name_that_was_given_is_answered(tmp_path: Path) -> None:
+    with running_sandbox(tmp_path / "root", allowed_hosts=frozenset({"sandbox"})) as sandbox:
+        own = {"host": "sandbox:8081", "origin": "http://sandbox:8081"}
+        assert sandbox.http.get("/repos/demo/hello", headers=own).is_success
+        assert sandbox.http.delete("/_sandbox/faults", headers=own).is_success

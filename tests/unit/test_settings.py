@@ -60,6 +60,13 @@ def test_names_that_belong_to_others_are_understood(tmp_path: Path) -> None:
     assert {settings[name] for name in SECRETS} == {"**********"}
 
 
+def test_origins_are_kept_as_browsers_spell_them() -> None:
+    assert Settings.model_validate({"cors_origins": "https://UI.example.com/, *"}).cors_origins == (
+        "https://ui.example.com",
+        "*",
+    )
+
+
 def test_no_secret_has_a_default_or_shows_itself() -> None:
     assert {name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation)} == SECRETS
     assert {Settings.model_fields[name].default for name in SECRETS} == {None}
@@ -106,6 +113,10 @@ def test_a_failed_build_waits_a_fortnight_to_be_resumed() -> None:
         ("GITHUB_API_URL", "not a url", "GITHUB_API_URL: an address such as"),
         ("SLIPWAY_BUILD_TIMEOUT", "3 parsecs", "SLIPWAY_BUILD_TIMEOUT: a time is a number of seconds"),
         ("SLIPWAY_BUILD_TIMEOUT", "-1", "SLIPWAY_BUILD_TIMEOUT: a time must be longer"),
+        ("SLIPWAY_ALLOWED_HOSTS", "*", "SLIPWAY_ALLOWED_HOSTS: a host is a name or an address"),
+        ("SLIPWAY_ALLOWED_HOSTS", "a.example,http://b.example", "SLIPWAY_ALLOWED_HOSTS: a host is a name"),
+        ("SLIPWAY_CORS_ORIGINS", "ui.example.org", "SLIPWAY_CORS_ORIGINS: an origin is a scheme and a host"),
+        ("SLIPWAY_CORS_ORIGINS", "https://ui.example.com/page", "SLIPWAY_CORS_ORIGINS: an origin is"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_says_what_is_wanted(name: str, value: str, says: str) -> None:

@@ -46,6 +46,12 @@ class CrossOriginWrite(DomainError):
     code, status = "cross_origin_write", 403
 
 
+class HostUnknown(DomainError):
+    """The request was sent to a name that is neither the loopback's nor one that SLIPWAY_ALLOWED_HOSTS names."""
+
+    code, status = "host_unknown", 421
+
+
 class IdempotencyKeyReused(DomainError):
     code, status = "idempotency_key_reused", 422
 

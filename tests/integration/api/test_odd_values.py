@@ -66,6 +66,8 @@ ODD_TAGS = [
     "release-" + "7" * 4301,
     "1!" + "2" * 4301 + ".0",
     "v1.0rc" + "5" * 4400,
+    "a-" * 3000,
+    "@a.b/" * 2000 + "~",
 ]
 
 
@@ -79,13 +81,15 @@ async def test_github_may_send_dates_and_tags_beyond_all_bounds(database_url: st
     commits = {f"{number:040x}": date for number, date in enumerate(ODD_DATES)}
     fine = "f" * 40
     shas = [*commits, *(fine for _tag in ODD_TAGS), fine]
-    urls = {"zipball_url": "", "tarball_url": ""}
-    tags = [{"name": name, "commit": {"sha": sha, "url": ""}} | urls for name, sha in zip(names, shas, strict=True)]
+    tags = [
+        {"ref": f"refs/tags/{name}", "object": {"type": "commit", "sha": sha}}
+        for name, sha in zip(names, shas, strict=True)
+    ]
     repo = "/repos/demo/odd"
     answers = {f"{repo}/commits/{sha}": _commit(sha, date) for sha, date in commits.items()}
     answers[f"{repo}/commits/{fine}"] = _commit(fine, "2026-01-02T10:00:00+02:00")
     async with (
-        canned_upstream(answers | {f"{repo}/tags": tags}) as url,
+        canned_upstream(answers | {f"{repo}/git/matching-refs/tags/": tags}) as url,
         running_api(database_url, tmp_path, github_url=url) as server,
     ):
         first, again = [await server.http.get(f"{IMAGES}/github-tags?repo=demo/odd") for _time in range(2)]

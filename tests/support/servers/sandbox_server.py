@@ -53,7 +53,12 @@ class RunningSandbox:
 
 @contextmanager
 def running_sandbox(
-    root: Path, *, anonymous_limit: int = _PLENTY, token_limit: int = _PLENTY, download_host: str | None = None
+    root: Path,
+    *,
+    anonymous_limit: int = _PLENTY,
+    token_limit: int = _PLENTY,
+    download_host: str | None = None,
+    allowed_hosts: frozenset[str] = frozenset(),
 ) -> Iterator[RunningSandbox]:
     """Serve `root`, the sample product seeded, until the block ends.
 
@@ -67,6 +72,7 @@ def running_sandbox(
             root,
             anonymous_limit=anonymous_limit,
             token_limit=token_limit,
+            allowed_hosts=allowed_hosts,
             download_url=f"http://{download_host}:{port}/codeload" if download_host else None,
         )
         config = uvicorn.Config(create_app(options), log_level="critical", timeout_graceful_shutdown=0)

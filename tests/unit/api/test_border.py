@@ -9,62 +9,18 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import TypeAdapter
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from api.border.conditional import is_matched
 from api.border.cursors import cursor_of, place_of
 from api.border.problems import install_problem_handlers
-from api.border.security import refusal
 from api.health.readiness import cache_word
 from api.images.parameters import Wait
 from api.listener import listen, why_not
 from api.version import VERSION
 from models.repositories.image.reading import PageKey
 from models.rules.errors.request import RequestInvalid
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"host": "127.0.0.1:8080"},
-        {"host": "localhost"},
-        {"host": "LOCALHOST:8004"},
-        {"host": "[::1]:8080"},
-        {"host": "127.0.0.1:8080", "origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"},
-        {"host": "localhost", "origin": "http://localhost:80"},
-        {"host": "localhost:8080", "sec-fetch-site": "none"},
-    ],
-)
-def test_a_program_on_this_machine_and_our_own_pages_may_write(headers: dict[str, str]) -> None:
-    assert refusal("http", Headers(headers)) is None
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"host": ""},
-        {"host": "slipway.example:8080"},
-        {"host": "127.0.0.1.example"},
-        {"host": "localhost.evil.example:8080"},
-        {"host": "evil.example#@localhost"},
-        {"host": "localhost:8080@evil.example"},
-        {"host": "127.0.0.1:port"},
-        {"host": "192.168.1.4:8080"},
-        {"host": "127.0.0.1:8080", "origin": "null"},
-        {"host": "127.0.0.1:8080", "origin": ""},
-        {"host": "127.0.0.1:8080", "origin": "http://127.0.0.1:3000"},
-        {"host": "127.0.0.1:8080", "origin": "http://localhost:8080"},
-        {"host": "127.0.0.1:8080", "origin": "https://127.0.0.1:8080"},
-        {"host": "127.0.0.1:8080", "origin": "http://evil.example"},
-        {"host": "127.0.0.1:8080", "sec-fetch-site": "cross-site"},
-        {"host": "127.0.0.1:8080", "sec-fetch-site": "same-site"},
-    ],
-)
-def test_a_website_may_not_write_however_it_asks(headers: dict[str, str]) -> None:
-    assert refusal("http", Headers(headers)) is not None
 
 
 def test_a_cursor_leads_back_to_its_place() -> None:
