@@ -118,11 +118,12 @@ async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -
         streams=streams,
         deliveries=deliveries,
         hints=Hints(database_url),
-        runs=TemporalRuns(client, stays_open=settings.stays_open),
+        runs=TemporalRuns(client),
         source_host=source_host,
         store=LocalStore(settings.data_dir / "objects"),
         queue_limit=settings.queue_limit,
         allowed_hosts=settings.allowed_hosts,
+        stays_open=settings.stays_open,
         cors_origins=settings.cors_origins,
         has_github_token=token is not None,
     )

@@ -1,17 +1,16 @@
-"""The API's way to Temporal: deliver a build right after the commit that asks for it; the relay takes what is left."""
+"""The API's way to Temporal: deliver right after the commit that asks for it; the relay takes what is left."""
 
 import asyncio
 import logging
 from datetime import timedelta
 from typing import Protocol
-from uuid import UUID
 
-from activities.ports.runs import BuildRuns
-from activities.relay.delivery import deliver_build
+from activities.ports.runs import Runs
+from activities.relay.delivery import Delivery
 from api.border.metrics import ApiMetrics
-from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints
 from models.rules.errors.domain import DomainError
+from models.rules.run_contract import WorkKey
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +18,7 @@ _LONGEST_SECONDS = 1.0
 _MOST_AT_ONCE = 32
 
 
-class Orchestrator(BuildRuns, Protocol):
+class Orchestrator(Runs, Protocol):
     async def ping(self) -> None:
         """Raise OrchestratorUnreachable when it does not answer within a second."""
         ...
@@ -28,20 +27,20 @@ class Orchestrator(BuildRuns, Protocol):
 class Gateway:
     """Deliveries run beside the requests that cause them: no answer waits for Temporal."""
 
-    def __init__(self, runs: Orchestrator, database: Database, hints: Hints, metrics: ApiMetrics) -> None:
+    def __init__(self, runs: Orchestrator, delivery: Delivery, hints: Hints, metrics: ApiMetrics) -> None:
         self._runs = runs
-        self._database = database
+        self._delivery = delivery
         self._hints = hints
         self._metrics = metrics
         self._deliveries: set[asyncio.Task[None]] = set()
 
-    def deliver_soon(self, build_id: UUID) -> None:
-        """Call after the commit. Never waits, never raises: a build that is not delivered here stays dirty."""
+    def deliver_soon(self, key: WorkKey) -> None:
+        """Call after the commit. Never waits, never raises: what is not delivered here stays dirty."""
         self._hints.give(DIRTY)
         if len(self._deliveries) >= _MOST_AT_ONCE:
             self._metrics.deliveries.labels("left_to_relay").inc()
             return
-        delivery = asyncio.create_task(self._deliver(build_id), name=f"deliver {build_id}")
+        delivery = asyncio.create_task(self._deliver(key), name=f"deliver {key.kind} {key.id}")
         self._deliveries.add(delivery)
         delivery.add_done_callback(self._deliveries.discard)
 
@@ -57,15 +56,15 @@ class Gateway:
             delivery.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _deliver(self, build_id: UUID) -> None:
+    async def _deliver(self, key: WorkKey) -> None:
         outcome = "failed"
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
-                await deliver_build(build_id, self._database, self._runs)
+                await self._delivery.deliver(key)
             outcome = "delivered"
         except (DomainError, TimeoutError) as error:
-            log.warning("delivery_left_to_relay", extra={"build": str(build_id), "error": type(error).__name__})
+            log.warning("delivery_left_to_relay", extra={key.kind: key.id, "error": type(error).__name__})
         except Exception:
-            log.exception("delivery_failed", extra={"build": str(build_id)})
+            log.exception("delivery_failed", extra={key.kind: key.id})
         finally:
             self._metrics.deliveries.labels(outcome).inc()

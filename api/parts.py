@@ -2,12 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from activities.ports.object_store import ObjectStore
 from activities.ports.source_host import SourceHost
+from activities.relay.delivery import Delivery
+from activities.relay.kinds import deliverable_kinds
 from api.border.metrics import ApiMetrics
 from api.border.visitors.caller import Caller, caller
 from api.gateway import Gateway, Orchestrator
@@ -36,6 +39,7 @@ class ApiWorld:
     allowed_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     has_github_token: bool = False
+    stays_open: timedelta = timedelta(days=14)  # how long a failed build waits to be resumed
 
 
 class Api:
@@ -45,7 +49,8 @@ class Api:
         self.given = given
         self.metrics = ApiMetrics()
         self.stopping = asyncio.Event()
-        self.gateway = Gateway(given.runs, given.deliveries, given.hints, self.metrics)
+        delivery = Delivery(given.deliveries, given.runs, deliverable_kinds(stays_open=given.stays_open))
+        self.gateway = Gateway(given.runs, delivery, given.hints, self.metrics)
         self.migration = Migration(given.requests)
         self.readiness = Readiness(given.streams, self.gateway, self.migration, self.stopping)
         self.logs = StoredLogs(given.streams, given.store)

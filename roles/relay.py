@@ -1,13 +1,16 @@
 """The role "relay": deliver what the API could not, repair, and keep house."""
 
 from activities.adapters.temporal import TemporalRuns
+from activities.relay.delivery import Delivery
 from activities.relay.ended_runs import EndedRuns
+from activities.relay.kinds import deliverable_kinds
 from activities.relay.relay import Relay
 from roles.composition import WorkerWorld
 
 
 def relay(parts: WorkerWorld) -> Relay:
     settings = parts.settings
-    runs = TemporalRuns(parts.client, stays_open=settings.stays_open)
+    runs = TemporalRuns(parts.client)
+    delivery = Delivery(parts.database, runs, deliverable_kinds(stays_open=settings.stays_open))
     repairs = EndedRuns(parts.database, parts.hints, runs)
-    return Relay(parts.database, parts.hints, runs, repairs, log_retention=settings.log_retention)
+    return Relay(parts.database, parts.hints, delivery, repairs, log_retention=settings.log_retention)

@@ -1,5 +1,6 @@
 """Temporal as delivery needs it: pokes that start or wake, and native cancels."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,9 +19,8 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports.runs import ClosedRun, RunAddress
-from models.rules.build_payloads import ImageBuildOrder
 from models.rules.errors.orchestrator import OrchestratorRefused, OrchestratorUnreachable
-from models.rules.run_contract import Queue, SearchAttribute, WorkflowType
+from models.rules.run_contract import SearchAttribute, WorkflowType
 
 _USUAL_ADDRESS = "localhost:7233"  # Temporal's own, where nothing is said
 _CALL_TIMEOUT = timedelta(seconds=1)
@@ -37,11 +37,6 @@ _REFUSED = {
     RPCStatusCode.UNIMPLEMENTED,
 }
 _BUILD_ID = SearchAttributeKey.for_keyword(SearchAttribute.BUILD_ID)
-_BUILD_STATUS = SearchAttributeKey.for_keyword(SearchAttribute.BUILD_STATUS)
-_BUILD_STATE = SearchAttributeKey.for_int(SearchAttribute.BUILD_STATE)
-_BUILD_KIND = SearchAttributeKey.for_keyword(SearchAttribute.BUILD_KIND)
-_IMAGE_NAME = SearchAttributeKey.for_keyword(SearchAttribute.IMAGE_NAME)
-_THIRD_PARTY = SearchAttributeKey.for_keyword(SearchAttribute.THIRD_PARTY_ID)
 
 
 async def connect(*, lazy: bool, address: str | None = None) -> Client:
@@ -54,26 +49,24 @@ async def connect(*, lazy: bool, address: str | None = None) -> Client:
 
 
 class TemporalRuns:
-    """Implements activities.ports.runs.BuildRuns and RunHistory."""
+    """Implements activities.ports.runs.Runs and RunHistory."""
 
-    def __init__(self, client: Client, *, stays_open: timedelta) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._stays_open = stays_open
 
     async def poke(self, run: RunAddress) -> None:
-        order = ImageBuildOrder(build_id=run.build_id, generation=run.generation, stays_open=self._stays_open)
         try:
             await self._client.start_workflow(
-                WorkflowType.IMAGE_BUILD,
-                order,
+                run.workflow_type,
+                run.order,
                 id=run.workflow_id,
-                task_queue=Queue.BUILDS,
+                task_queue=run.queue,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal="poke",
-                search_attributes=_attributes(run),
+                search_attributes=_typed(run.attributes),
                 priority=Priority(priority_key=run.priority, fairness_key=run.fairness_key or None),
-                static_summary=run.image,
+                static_summary=run.summary,
                 rpc_timeout=_CALL_TIMEOUT,
             )
         except (RPCError, RuntimeError) as error:
@@ -111,16 +104,13 @@ class TemporalRuns:
             raise OrchestratorUnreachable("Temporal answers that it is not serving; builds wait until it is.")
 
 
-def _attributes(run: RunAddress) -> TypedSearchAttributes:
+def _typed(attributes: Mapping[SearchAttribute, str | int]) -> TypedSearchAttributes:
     pairs: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(_BUILD_ID, str(run.build_id)),
-        SearchAttributePair(_BUILD_STATUS, "pending"),
-        SearchAttributePair(_BUILD_STATE, 0),
-        SearchAttributePair(_BUILD_KIND, run.kind),
-        SearchAttributePair(_IMAGE_NAME, run.image),
+        SearchAttributePair(
+            SearchAttributeKey.for_int(name) if isinstance(value, int) else SearchAttributeKey.for_keyword(name), value
+        )
+        for name, value in attributes.items()
     ]
-    if run.third_party_id is not None:
-        pairs.append(SearchAttributePair(_THIRD_PARTY, run.third_party_id))
     return TypedSearchAttributes(pairs)
 
 

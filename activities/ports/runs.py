@@ -1,24 +1,28 @@
 """Temporal, as delivery and repairs need it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from models.rules.build_payloads import Payload
+from models.rules.run_contract import SearchAttribute
+
 
 @dataclass(frozen=True)
 class RunAddress:
-    """Where a build's workflow is found, and what its run needs to know from the start."""
+    """Where a workflow is found, and what it is started with when there is no run of it."""
 
-    build_id: UUID
-    generation: int
+    workflow_type: str
     workflow_id: str
-    kind: str
-    image: str
-    third_party_id: str | None
-    priority: int
-    fairness_key: str
-    correlation_id: str
+    queue: str
+    order: Payload  # the argument of its run
+    attributes: Mapping[SearchAttribute, str | int]
+    summary: str  # one line for people, in Temporal's UI
+    priority: int = 3  # 1 first … 5 last
+    fairness_key: str = ""  # who shares the workers fairly with whom
+    correlation_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class RunHistory(Protocol):
         ...
 
 
-class BuildRuns(Protocol):
+class Runs(Protocol):
     """Temporal, as delivery needs it. Both calls are idempotent and bounded in time."""
 
     async def poke(self, run: RunAddress) -> None:

@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from activities.ports.runs import BuildRuns
-from activities.relay.delivery import deliver_dirty
+from activities.relay.delivery import Delivery
 from activities.relay.ended_runs import EndedRuns
 from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints
-from models.repositories.delivery import DeliveryRepository
+from models.repositories.build.delivery import BuildDelivery
 from models.repositories.idempotency import IdempotencyRepository
 from models.repositories.log.days import LogDays
 from models.rules.errors.domain import DomainError
@@ -39,11 +38,11 @@ class Chore:
 
 class Relay:
     def __init__(
-        self, database: Database, hints: Hints, runs: BuildRuns, repairs: EndedRuns, *, log_retention: timedelta
+        self, database: Database, hints: Hints, delivery: Delivery, repairs: EndedRuns, *, log_retention: timedelta
     ) -> None:
         self._database = database
         self._hints = hints
-        self._runs = runs
+        self._delivery = delivery
         self._log_retention = log_retention
         self.chores = [
             Chore("unclaimed_builds", timedelta(seconds=15), self._deliver_unclaimed),
@@ -74,7 +73,7 @@ class Relay:
                 await watch.wait(_LOOK_SECONDS)
 
     async def _deliver_all(self) -> None:
-        while await deliver_dirty(self._database, self._runs):
+        while await self._delivery.deliver_some():
             pass
 
     def _chores_due(self) -> list[Callable[[], Awaitable[None]]]:
@@ -86,13 +85,13 @@ class Relay:
 
     async def _deliver_unclaimed(self) -> None:
         async with self._database.transaction() as session:
-            found = await DeliveryRepository(session).mark_unclaimed(_UNCLAIMED_FOR)
+            found = await BuildDelivery(session).mark_unclaimed(_UNCLAIMED_FOR)
         if found:
             log.warning("unclaimed_builds_marked", extra={"builds": found})
 
     async def _deliver_silent(self) -> None:
         async with self._database.transaction() as session:
-            await DeliveryRepository(session).mark_silent(_SILENT_FOR)
+            await BuildDelivery(session).mark_silent(_SILENT_FOR)
 
     async def _keep_log_days(self) -> None:
         async with self._database.transaction() as session:

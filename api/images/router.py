@@ -43,6 +43,7 @@ from models.rules.errors.source import (
     SourceHostRateLimited,
     SourceHostUnreachable,
 )
+from models.rules.run_contract import build_key
 
 _ALWAYS = answers(RequestInvalid, DatabaseUnreachable, DatabaseBusy, PoolExhausted)
 
@@ -92,7 +93,7 @@ async def order_image(request: Request, ordered: ImageRequest, api: UsableApi, w
         return given.response()
     image = ImageAnswer.model_validate_json(given.answer.body)
     if not given.is_replayed:
-        api.gateway.deliver_soon(image.build_id)
+        api.gateway.deliver_soon(build_key(image.build_id))
     if wait:
         given = replace(given, answer=await _waited(given.answer, image, request, api, wait))
     return given.response(Location=image_path(image.id))
@@ -200,5 +201,5 @@ async def delete_image(image_id: ImageId, api: UsableApi, who: Asker) -> Respons
     async with api.given.requests.transaction() as session:
         build_id = (await ImageReading(session).view(image_id)).build.id
         await ImageOrders(session).delete(image_id, who.name)
-    api.gateway.deliver_soon(build_id)
+    api.gateway.deliver_soon(build_key(build_id))
     return Response(status_code=204)

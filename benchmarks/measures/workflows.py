@@ -15,7 +15,8 @@ from temporalio.client import Client
 
 from activities.adapters.temporal import TemporalRuns
 from activities.build_records import BuildRecordActivities
-from activities.relay.delivery import deliver_dirty
+from activities.relay.delivery import Delivery
+from activities.relay.kinds import deliverable_kinds
 from benchmarks.measures.bare_workflow import QUEUE, BareRun, BareWorkflow
 from benchmarks.measures.effort import Effort
 from benchmarks.stack import BenchStack
@@ -47,7 +48,7 @@ class _Records:
     """What builds need beside Temporal."""
 
     database: Database
-    runs: TemporalRuns
+    delivery: Delivery
 
 
 async def measure(bench: BenchStack, effort: Effort) -> list[Row]:
@@ -91,7 +92,8 @@ async def _builds_worker(bench: BenchStack, client: Client) -> AsyncIterator[_Re
         for stage in STAGES:
             activities[stage.queue].append(_stage_that_does_nothing(stage.activity))
         await running.enter_async_context(working(client, activities, {Queue.BUILDS: [ImageBuild]}))
-        yield _Records(database, TemporalRuns(client, stays_open=_STAYS_OPEN))
+        kinds = deliverable_kinds(stays_open=_STAYS_OPEN)
+        yield _Records(database, Delivery(database, TemporalRuns(client), kinds))
 
 
 def _stage_that_does_nothing(name: str) -> Callable[..., Any]:
@@ -110,7 +112,7 @@ async def _build(records: _Records, client: Client, round_name: str, count: int)
         async with records.database.transaction() as session:
             await ImageOrders(session).order(order, queue_limit=count + 1, actor="bench", correlation_id="")
     began = time.perf_counter()
-    while await deliver_dirty(records.database, records.runs):
+    while await records.delivery.deliver_some():
         pass
     await asyncio.gather(*(client.get_workflow_handle(image_workflow_id(_NAME, tag, 1)).result() for tag in tags))
     return count / (time.perf_counter() - began)

@@ -3,6 +3,7 @@
 Everything here is seen from outside, by operators and by other releases: names are added, never changed.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -10,6 +11,18 @@ class Kind(StrEnum):
     """What may be wanted, and is carried out by a workflow of its own; also the kinds of keys in the outbox."""
 
     BUILD = "build"
+
+
+@dataclass(frozen=True, order=True)
+class WorkKey:
+    """What is wanted, by kind and id; the row behind it says what is to be done."""
+
+    kind: Kind
+    id: str
+
+
+def build_key(build_id: object) -> WorkKey:
+    return WorkKey(Kind.BUILD, str(build_id))
 
 
 class WorkflowType(StrEnum):

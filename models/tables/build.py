@@ -212,13 +212,3 @@ class BuildProgress(SQLModel, table=True):
     steps: int
     last_line: str = text_column()
     updated_at: datetime = created_at_column()
-
-
-class DirtyBuild(SQLModel, table=True):
-    """The key of a build that has to be delivered: what to do is read from its row, when it is done."""
-
-    __tablename__ = "dirty_builds"
-
-    build_id: UUID = Field(primary_key=True, foreign_key="builds.id", ondelete="CASCADE")
-    version: int = Field(default=1, sa_type=BigInteger)
-    claimed_until: datetime | None = time_column(default=None)

@@ -4,9 +4,9 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import configure_mappers
 from sqlmodel import SQLModel
 
-from models.tables import build, event, execution, image, project, waiting
+from models.tables import build, event, execution, image, outbox, project, waiting
 
-TABLE_FAMILIES = (build, event, execution, image, project, waiting)
+TABLE_FAMILIES = (build, event, execution, image, outbox, project, waiting)
 
 
 def all_tables() -> MetaData:

@@ -28,7 +28,7 @@ async def _check_nothing_is_doubled(product: Product, row: dict[str, Any], *, bu
     assert [execution["outcome"] for execution in executions] == (["lost"] if built_again else []) + ["succeeded"]
     assert entered[40] == len(executions)
     assert len(await product.rows("SELECT 1 FROM docker_images WHERE build_id = $1::uuid", row["build_id"])) == 1
-    assert (await product.rows("SELECT count(*) AS n FROM dirty_builds"))[0]["n"] == 0
+    assert (await product.rows("SELECT count(*) AS n FROM dirty_keys"))[0]["n"] == 0
     log = (await product.api.get(f"/api/v1/images/{row['id']}/log")).text
     lines = [line for line in log.splitlines() if line.startswith("tick-")]
     assert lines == sorted(set(lines))

@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.repositories.build.row import TEMPORAL_ACTOR, facts_of, lock_build
 from models.repositories.build_trail import BuildTrailRepository
-from models.repositories.delivery import DeliveryRepository
 from models.repositories.event import OWN_ACTOR, EventRepository
 from models.repositories.image.rows import ImageRows
+from models.repositories.outbox import OutboxRepository
 from models.repositories.run import RunRepository
 from models.rules.build_lifecycle import OPEN, BuildFacts, BuildStatus, StateCode, advance
 from models.rules.build_payloads import Checkpoint, FailureReport
+from models.rules.run_contract import build_key
 from models.tables.build import Build
 
 
@@ -24,7 +25,7 @@ class BuildEnding:
         self._runs = RunRepository(session)
         self._events = EventRepository(session)
         self._images = ImageRows(session)
-        self._delivery = DeliveryRepository(session)
+        self._outbox = OutboxRepository(session)
 
     async def lock_for_success(self, build_id: UUID, run_id: str) -> tuple[Build, BuildFacts, datetime] | None:
         """Lock the row of a build that is about to be registered; None when another run reports for it now."""
@@ -81,4 +82,4 @@ class BuildEnding:
         row.closed_at, row.closed_reason = now, reason
         await self._session.flush()
         await self._events.add_of(row, "build.closed", {"reason": reason}, actor)
-        await self._delivery.mark_dirty(row.id)
+        await self._outbox.mark_dirty(build_key(row.id))

@@ -6,10 +6,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.repositories.build.ending import BuildEnding
 from models.repositories.build.row import lock_build
-from models.repositories.delivery import DeliveryRepository
 from models.repositories.event import EventRepository
+from models.repositories.outbox import OutboxRepository
 from models.rules.build_lifecycle import OPEN
 from models.rules.build_payloads import FailureReport
+from models.rules.run_contract import build_key
 
 
 class BuildRepairs:
@@ -31,5 +32,5 @@ class BuildRepairs:
             await self._ending.fail(row, row.current_state, failure, now)
         await self._events.add_of(row, "build.repaired", {"ended_run": run_id, "terminated": is_terminated})
         await self._session.flush()
-        await DeliveryRepository(self._session).mark_dirty(build_id)
+        await OutboxRepository(self._session).mark_dirty(build_key(build_id))
         return True

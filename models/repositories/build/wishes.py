@@ -7,12 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.repositories.build.row import TEMPORAL_ACTOR, facts_of, lock_build
 from models.repositories.build_trail import BuildTrailRepository
-from models.repositories.delivery import DeliveryRepository
 from models.repositories.event import EventRepository
 from models.repositories.image.rows import ImageRows
+from models.repositories.outbox import OutboxRepository
 from models.rules.build_lifecycle import BuildStatus, Wish, advance, check_wish, state_to_resume_from
 from models.rules.build_payloads import RequestedWish, WishReport
 from models.rules.errors.request import BuildNotFound, BuildStateConflict
+from models.rules.run_contract import build_key
 from models.tables.build import Build
 
 
@@ -22,7 +23,7 @@ class BuildWishes:
         self._trail = BuildTrailRepository(session)
         self._events = EventRepository(session)
         self._images = ImageRows(session)
-        self._delivery = DeliveryRepository(session)
+        self._outbox = OutboxRepository(session)
 
     async def want(self, build_id: UUID, wish: RequestedWish, actor: str) -> None:
         """Write a wish to the row and mark the build dirty. A repeat of a resume that no run has taken is harmless.
@@ -61,7 +62,7 @@ class BuildWishes:
             await self._images.show(row, {"build_error": None})
         await self._events.add_of(row, f"build.{wish}_requested", {"state_code": row.resume_from}, actor)
         await self._session.flush()
-        await self._delivery.mark_dirty(row.id)
+        await self._outbox.mark_dirty(build_key(row.id))
 
 
 def _apply(row: Build, now: datetime, wanted: RequestedWish, actor: str) -> None:

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.repositories.build.ending import BuildEnding
-from models.repositories.delivery import DeliveryRepository
 from models.repositories.event import EventRepository
 from models.repositories.image.rows import ImageRows
+from models.repositories.outbox import OutboxRepository
 from models.repositories.project import ProjectRepository
 from models.rules.build_lifecycle import BuildStatus, ImageStatus
 from models.rules.errors.database import DatabaseBusy
@@ -19,6 +19,7 @@ from models.rules.errors.domain import ImageInTheWay
 from models.rules.errors.request import ImageExists, ImageInUse, ImageNotFound, QueueFull
 from models.rules.identifiers import image_build_name, new_id
 from models.rules.image_order import ImageOrder
+from models.rules.run_contract import build_key
 from models.tables.build import IS_QUEUED, Build, BuildState
 from models.tables.image import DockerImage
 from models.tables.project import Product
@@ -33,7 +34,7 @@ class ImageOrders:
         self._rows = ImageRows(session)
         self._ending = BuildEnding(session)
         self._events = EventRepository(session)
-        self._delivery = DeliveryRepository(session)
+        self._outbox = OutboxRepository(session)
         self._projects = ProjectRepository(session)
 
     async def order(self, order: ImageOrder, *, queue_limit: int, actor: str, correlation_id: str) -> tuple[int, UUID]:
@@ -65,7 +66,7 @@ class ImageOrders:
             actor=actor,
             payload={"image": f"{order.name_key}:{order.tag}", "repo": order.repo, "commit_sha": order.commit_sha},
         )
-        await self._delivery.mark_dirty(build_id)
+        await self._outbox.mark_dirty(build_key(build_id))
         return image_id, build_id
 
     async def delete(self, image_id: int, actor: str) -> None:

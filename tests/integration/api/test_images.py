@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from activities.relay.delivery import deliver_dirty
 from models.postgres.database import Database
 from models.repositories.event import EventRepository
 from models.repositories.image.reading import ImageReading
 from models.tables.project import Product, Project
+from tests.support.builds.addresses import build_of, delivery_by
 from tests.support.builds.api_builds import FULL_COMMIT, ReportingBuilder, begun, failed, succeeded
 from tests.support.eventually import eventually
 from tests.support.servers.api_server import RunningApi, order_of, running_api
@@ -46,8 +46,8 @@ async def test_an_order_is_taken_while_temporal_is_down(server: RunningApi, data
     await server.api.gateway.drain(timedelta(seconds=5))
     assert server.runs.pokes == []
     server.runs.is_down = False  # and now the relay looks
-    assert await eventually(lambda: deliver_dirty(database, server.runs)) == 1
-    assert [str(poke.build_id) for poke in server.runs.pokes] == [image["build_id"]]
+    assert await eventually(lambda: delivery_by(database, server.runs).deliver_some()) == 1
+    assert [str(build_of(poke)) for poke in server.runs.pokes] == [image["build_id"]]
 
 
 @pytest.mark.parametrize("status", ["pending", "building", "success"])
@@ -85,7 +85,7 @@ async def test_a_hundred_identical_orders_at_once_start_one_build(server: Runnin
     assert len((await server.http.get("/api/v1/images")).json()) == 1
 
     async def delivered() -> set[str]:
-        return {str(poke.build_id) for poke in server.runs.pokes}
+        return {str(build_of(poke)) for poke in server.runs.pokes}
 
     assert await eventually(delivered) == {created["build_id"]}
 
@@ -236,7 +236,7 @@ async def test_deleting_removes_the_record_and_closes_what_waits_for_resume(
     assert (await server.http.delete(f"/api/v1/images/{image['id']}")).status_code == 404
 
     async def pokes() -> list[str]:
-        return [str(poke.build_id) for poke in server.runs.pokes]
+        return [str(build_of(poke)) for poke in server.runs.pokes]
 
     assert await eventually(pokes) == [image["build_id"]]
     async with database.transaction() as session:

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,10 +19,10 @@ from models.rules.errors.orchestrator import OrchestratorUnreachable
 from models.rules.identifiers import new_id
 from standalone.servers.postgres import EmbeddedPostgres
 from standalone.servers.temporal import TemporalDevServer
+from tests.support.builds.addresses import address, build_of
 from tests.support.builds.build_trials import Trial, Trials, events_of, stored_trials, temporal_server
 from tests.support.builds.stored_build_rows import SECRET
 from tests.support.eventually import eventually
-from tests.support.fakes.build_rows import address
 from tests.support.fakes.stages import Gate, fails, goes_back
 from tests.support.servers.postgres import fresh_database
 from workflows.image_build import STAGES
@@ -111,8 +110,8 @@ async def test_people_find_a_build_in_temporal_by_its_attributes(trials: Trials)
     await build.ends()
 
     async def found() -> list[str]:
-        query = f"BuildId = '{build.run.build_id}' AND BuildStatus = 'succeeded' AND BuildState = 100"
-        query += f" AND ImageName = '{build.run.image}' AND BuildKind = 'image'"
+        query = f"BuildId = '{build_of(build.run)}' AND BuildStatus = 'succeeded' AND BuildState = 100"
+        query += f" AND ImageName = '{build.run.summary}' AND BuildKind = 'image'"
         return [execution.id async for execution in trials.client.list_workflows(query)]
 
     assert await eventually(found) == [build.run.workflow_id]
@@ -133,7 +132,7 @@ async def test_a_failed_build_waits_in_a_fresh_and_short_run(failed_build: Trial
 async def test_a_parked_build_is_found_as_failed(trials: Trials, failed_build: Trial) -> None:
 
     async def found() -> int:
-        query = f"BuildId = '{failed_build.run.build_id}' AND BuildStatus = 'failed' AND ExecutionStatus = 'Running'"
+        query = f"BuildId = '{build_of(failed_build.run)}' AND BuildStatus = 'failed' AND ExecutionStatus = 'Running'"
         return len([execution async for execution in trials.client.list_workflows(query)])
 
     await eventually(found)
@@ -377,7 +376,7 @@ async def test_the_run_of_a_superseded_build_ends(trials: Trials, failed_build: 
 async def test_a_build_that_nobody_knows_ends_its_run(trials: Trials) -> None:
     build = await trials.begin()
     await build.ends()
-    stranger = replace(build.run, generation=99, workflow_id=f"{build.run.workflow_id}9")
+    stranger = address(build_of(build.run), build.run.summary.removesuffix(":v1"), generation=99)
     await trials.runs.poke(stranger)
     assert await Trial(trials.client, trials.rows, trials.stages, stranger).ends() == WorkflowExecutionStatus.COMPLETED
     assert build.calls == ALL_STAGES

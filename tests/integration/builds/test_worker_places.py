@@ -14,11 +14,11 @@ from models.rules.build_lifecycle import BuildStatus, StateCode
 from roles.composition import WorkerWorld
 from roles.workflows import workflow_workers
 from settings import Settings
+from tests.support.builds.addresses import address
 from tests.support.builds.build_trials import temporal_server
 from tests.support.builds.stored_build_rows import COMMIT
-from tests.support.builds.stored_builds import STAYS_OPEN, Ordered, StoredBuilds
+from tests.support.builds.stored_builds import Ordered, StoredBuilds
 from tests.support.eventually import eventually
-from tests.support.fakes.build_rows import address
 from tests.support.fakes.source_host import FakeSourceHost
 
 MORE_THAN_LIGHT_ACTIVITIES_RUN_AT_ONCE = 66
@@ -44,7 +44,7 @@ async def test_the_next_build_finds_a_place_to_fetch_in_however_many_wait(
         )
         for worker in workflow_workers(parts):
             await stack.enter_async_context(worker)
-        runs = TemporalRuns(client, stays_open=STAYS_OPEN)
+        runs = TemporalRuns(client)
         ahead = [await begun(builds, runs) for _build in range(2)]  # nobody builds them: their sources stay ahead
         for build in ahead:
             await reaches(builds, build, StateCode.BUILD)

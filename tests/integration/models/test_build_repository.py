@@ -327,7 +327,7 @@ async def test_every_wish_asks_for_delivery(builds: StoredBuilds) -> None:
     build = await builds.order()
     for version, wish in enumerate((Wish.PAUSE, Wish.UNPAUSE, Wish.CANCEL), start=2):
         await builds.wish(build, wish)
-        assert await builds.fetch("SELECT version FROM dirty_builds") == [{"version": version}]
+        assert await builds.fetch("SELECT version FROM dirty_keys") == [{"version": version}]
 
 
 # repairs and success
@@ -343,10 +343,10 @@ async def test_a_build_whose_workflow_was_terminated_fails_and_says_so(builds: S
 
 async def test_a_build_whose_run_failed_is_delivered_again_and_goes_on(builds: StoredBuilds) -> None:
     build = await builds.running(at=40)
-    await builds.fetch("DELETE FROM dirty_builds RETURNING build_id")
+    await builds.fetch("DELETE FROM dirty_keys RETURNING id")
     assert await repair(builds, build, "run-1", is_terminated=False)
     assert (await builds.row(build.build_id)).status == BuildStatus.RUNNING
-    assert await builds.fetch("SELECT version FROM dirty_builds") == [{"version": 1}]
+    assert await builds.fetch("SELECT version FROM dirty_keys") == [{"version": 1}]
 
 
 async def test_a_build_that_another_run_took_over_meanwhile_is_not_repaired(builds: StoredBuilds) -> None:

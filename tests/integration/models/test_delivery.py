@@ -7,14 +7,16 @@ from uuid import UUID
 import pytest
 
 from activities.ports.runs import ClosedRun, RunAddress
-from activities.relay.delivery import deliver_build, deliver_dirty
 from activities.relay.ended_runs import EndedRuns
 from activities.relay.relay import Relay
 from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints
-from models.repositories.delivery import DeliveryRepository, DirtyKey
+from models.repositories.build.delivery import BuildDelivery
+from models.repositories.outbox import ClaimedKey, OutboxRepository
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.errors.orchestrator import OrchestratorRefused, OrchestratorUnreachable
+from models.rules.run_contract import SearchAttribute, build_key
+from tests.support.builds.addresses import build_of, delivery_by, order_in
 from tests.support.builds.stored_builds import Ordered, StoredBuilds
 from tests.support.eventually import eventually
 from tests.support.fakes.runs import FakeRuns
@@ -26,17 +28,17 @@ def runs() -> FakeRuns:
 
 
 async def waiting(builds: StoredBuilds) -> set[UUID]:
-    return {row["build_id"] for row in await builds.fetch("SELECT build_id FROM dirty_builds")}
+    return {UUID(row["id"]) for row in await builds.fetch("SELECT id FROM dirty_keys")}
 
 
-async def claim(database: Database, limit: int = 50) -> list[DirtyKey]:
+async def claim(database: Database, limit: int = 50) -> list[ClaimedKey]:
     async with database.transaction() as session:
-        return await DeliveryRepository(session).claim(limit)
+        return await OutboxRepository(session).claim(limit)
 
 
 async def free(builds: StoredBuilds) -> None:
     """Let the time pass after which a failed delivery is tried again."""
-    await builds.fetch("UPDATE dirty_builds SET claimed_until = NULL RETURNING build_id")
+    await builds.fetch("UPDATE dirty_keys SET claimed_until = NULL RETURNING id")
 
 
 async def make_old(builds: StoredBuilds, table: str, column: str) -> None:
@@ -50,11 +52,12 @@ async def test_an_order_pokes_its_run_and_leaves_no_key(
     database: Database, builds: StoredBuilds, runs: FakeRuns
 ) -> None:
     build = await builds.order("demo/hello", priority=2, third_party_id="acme")
-    await deliver_build(build.build_id, database, runs)
+    await delivery_by(database, runs).deliver(build_key(build.build_id))
     assert runs.told == [("poke", "image-build/demo/hello:v1/1")]
     assert not await waiting(builds)
     told = runs.addresses["image-build/demo/hello:v1/1"]
-    assert (told.build_id, told.generation, told.image, told.kind) == (build.build_id, 1, "demo/hello:v1", "image")
+    known = (build_of(told), order_in(told).generation, told.summary, told.attributes[SearchAttribute.BUILD_KIND])
+    assert known == (build.build_id, 1, "demo/hello:v1", "image")
     assert (told.priority, told.fairness_key, told.correlation_id) == (2, "acme", "c0ffee")
 
 
@@ -62,9 +65,9 @@ async def test_a_cancel_that_is_wanted_reaches_the_run(
     database: Database, builds: StoredBuilds, runs: FakeRuns
 ) -> None:
     build = await builds.order("demo/hello")
-    await deliver_build(build.build_id, database, runs)
+    await delivery_by(database, runs).deliver(build_key(build.build_id))
     await builds.wish(build, Wish.CANCEL)
-    await deliver_build(build.build_id, database, runs)
+    await delivery_by(database, runs).deliver(build_key(build.build_id))
     assert [word for word, _run in runs.told] == ["poke", "cancel"]
     assert not await waiting(builds)
 
@@ -74,10 +77,10 @@ async def test_a_cancel_without_a_run_starts_one_and_cancels_that(
 ) -> None:
     build = await builds.order()
     await builds.wish(build, Wish.CANCEL)
-    await deliver_dirty(database, runs)
+    await delivery_by(database, runs).deliver_some()
     assert await waiting(builds) == {build.build_id}
     await free(builds)
-    await deliver_dirty(database, runs)
+    await delivery_by(database, runs).deliver_some()
     assert [word for word, _run in runs.told] == ["cancel", "poke", "cancel"]
     assert not await waiting(builds)
 
@@ -86,7 +89,7 @@ async def test_a_build_that_has_ended_is_only_poked(database: Database, builds: 
     build = await builds.running()
     await builds.wish(build, Wish.CANCEL)
     await builds.report(build, BuildStatus.CANCELLED, 10, 2)
-    await deliver_dirty(database, runs)
+    await delivery_by(database, runs).deliver_some()
     assert [word for word, _run in runs.told] == ["poke"]
 
 
@@ -94,8 +97,8 @@ async def test_a_build_that_nobody_marked_is_not_delivered(
     database: Database, builds: StoredBuilds, runs: FakeRuns
 ) -> None:
     build = await builds.order()
-    await deliver_build(build.build_id, database, runs)
-    await deliver_build(build.build_id, database, runs)
+    await delivery_by(database, runs).deliver(build_key(build.build_id))
+    await delivery_by(database, runs).deliver(build_key(build.build_id))
     assert len(runs.told) == 1
 
 
@@ -108,12 +111,12 @@ async def test_while_temporal_is_away_the_key_stays_and_is_tried_again(
     build = await builds.order()
     runs.is_away = True
     with pytest.raises(OrchestratorUnreachable):
-        await deliver_dirty(database, runs)
+        await delivery_by(database, runs).deliver_some()
     assert await waiting(builds) == {build.build_id}
-    assert await deliver_dirty(database, runs) == 0  # not at once
+    assert await delivery_by(database, runs).deliver_some() == 0  # not at once
     runs.is_away = False
     await free(builds)
-    assert await deliver_dirty(database, runs) == 1
+    assert await delivery_by(database, runs).deliver_some() == 1
     assert not await waiting(builds)
 
 
@@ -123,22 +126,22 @@ async def test_one_build_that_cannot_be_delivered_does_not_hold_up_the_others(
     stuck, *others = [await builds.order() for _build in range(5)]
 
     async def refuse_one(run: RunAddress) -> None:
-        if run.build_id == stuck.build_id:
+        if build_of(run) == stuck.build_id:
             raise OrchestratorUnreachable("This one is refused.")
 
     runs.before_poke = refuse_one
     with pytest.raises(OrchestratorUnreachable):
-        await deliver_dirty(database, runs)
+        await delivery_by(database, runs).deliver_some()
     assert await waiting(builds) == {stuck.build_id}
-    assert {address.build_id for address in runs.addresses.values()} == {other.build_id for other in others}
+    assert {build_of(address) for address in runs.addresses.values()} == {other.build_id for other in others}
 
 
 async def test_several_relays_share_the_work_and_tell_each_build_once(
     database: Database, builds: StoredBuilds, runs: FakeRuns
 ) -> None:
     ordered = [await builds.order() for _build in range(60)]
-    taken = await asyncio.gather(*(deliver_dirty(database, runs) for _relay in range(4)))
-    while await deliver_dirty(database, runs):
+    taken = await asyncio.gather(*(delivery_by(database, runs).deliver_some() for _relay in range(4)))
+    while await delivery_by(database, runs).deliver_some():
         pass
     assert sum(taken) <= len(ordered)
     assert Counter(run for _word, run in runs.told) == {f"image-build/{build.name}:v1/1": 1 for build in ordered}
@@ -150,14 +153,14 @@ async def test_a_claim_takes_no_more_than_it_asks_for(database: Database, builds
         await builds.order()
     claims = [await claim(database, 5) for _claim in range(4)]
     assert [len(keys) for keys in claims] == [5, 5, 2, 0]
-    assert len({key.build_id for keys in claims for key in keys}) == 12
+    assert len({UUID(key.key.id) for keys in claims for key in keys}) == 12
 
 
 async def test_claims_at_once_never_take_the_same_key(database: Database, builds: StoredBuilds) -> None:
     for _build in range(12):
         await builds.order()
     claims = await asyncio.gather(*(claim(database, 3) for _relay in range(8)))
-    taken = [key.build_id for keys in claims for key in keys]
+    taken = [UUID(key.key.id) for keys in claims for key in keys]
     assert len(taken) == len(set(taken))
     assert max(len(keys) for keys in claims) <= 3
 
@@ -167,11 +170,9 @@ async def test_a_key_that_its_deliverer_took_along_when_it_died_is_free_after_th
 ) -> None:
     await builds.order()
     await claim(database)
-    assert await deliver_dirty(database, runs) == 0
-    await builds.fetch(
-        "UPDATE dirty_builds SET claimed_until = clock_timestamp() - interval '1 second' RETURNING build_id"
-    )
-    assert await deliver_dirty(database, runs) == 1
+    assert await delivery_by(database, runs).deliver_some() == 0
+    await builds.fetch("UPDATE dirty_keys SET claimed_until = clock_timestamp() - interval '1 second' RETURNING id")
+    assert await delivery_by(database, runs).deliver_some() == 1
 
 
 async def test_a_change_during_the_delivery_keeps_the_key(
@@ -184,9 +185,9 @@ async def test_a_change_during_the_delivery_keeps_the_key(
         await builds.wish(build, Wish.PAUSE)
 
     runs.before_poke = change
-    assert await deliver_dirty(database, runs) == 1
+    assert await delivery_by(database, runs).deliver_some() == 1
     assert await waiting(builds) == {build.build_id}
-    assert await deliver_dirty(database, runs) == 1  # at once: nobody holds it
+    assert await delivery_by(database, runs).deliver_some() == 1  # at once: nobody holds it
     assert not await waiting(builds)
 
 
@@ -197,7 +198,7 @@ async def test_a_failed_delivery_does_not_hold_back_a_change_that_came_meanwhile
     [key] = await claim(database)
     await builds.wish(build, Wish.PAUSE)
     async with database.transaction() as session:
-        await DeliveryRepository(session).give_back(key, timedelta(minutes=1))
+        await OutboxRepository(session).give_back(key, timedelta(minutes=1))
     assert len(await claim(database)) == 1
 
 
@@ -210,10 +211,10 @@ async def test_a_pending_build_that_no_run_claims_is_delivered_again(
     lost, _running, _failed = await builds.order(), await builds.running(), await builds.failed()
     await make_old(builds, "builds", "created_at")
     await builds.order()
-    while await deliver_dirty(database, runs):
+    while await delivery_by(database, runs).deliver_some():
         pass
     async with database.transaction() as session:
-        assert await DeliveryRepository(session).mark_unclaimed(timedelta(seconds=30)) == 1
+        assert await BuildDelivery(session).mark_unclaimed(timedelta(seconds=30)) == 1
     assert await waiting(builds) == {lost.build_id}
 
 
@@ -223,19 +224,23 @@ async def test_a_running_build_at_which_nothing_happens_is_delivered_again(
     silent, _failed, _pending = await builds.running(), await builds.failed(), await builds.order()
     await make_old(builds, "build_states", "entered_at")
     await builds.running()
-    while await deliver_dirty(database, runs):
+    while await delivery_by(database, runs).deliver_some():
         pass
     async with database.transaction() as session:
-        assert await DeliveryRepository(session).mark_silent(timedelta(minutes=5)) == 1
+        assert await BuildDelivery(session).mark_silent(timedelta(minutes=5)) == 1
     assert await waiting(builds) == {silent.build_id}
+
+
+def relay_of(database: Database, hints: Hints, runs: FakeRuns) -> Relay:
+    repairs = EndedRuns(database, hints, NoHistory())
+    return Relay(database, hints, delivery_by(database, runs), repairs, log_retention=timedelta(days=30))
 
 
 async def test_the_relay_delivers_at_a_hint_and_keeps_the_house(
     database: Database, database_url: str, builds: StoredBuilds, runs: FakeRuns
 ) -> None:
     async with Hints(database_url) as hints:
-        repairs = EndedRuns(database, hints, NoHistory())
-        relay = asyncio.create_task(Relay(database, hints, runs, repairs, log_retention=timedelta(days=30)).run())
+        relay = asyncio.create_task(relay_of(database, hints, runs).run())
         try:
             build = await builds.order()
             hints.give(DIRTY)
@@ -254,8 +259,7 @@ async def test_the_relay_keeps_the_house_while_temporal_is_away(
     build = await builds.order()
     runs.is_away = True
     hints = Hints(database_url)
-    repairs = EndedRuns(database, hints, NoHistory())
-    relay = asyncio.create_task(Relay(database, hints, runs, repairs, log_retention=timedelta(days=30)).run())
+    relay = asyncio.create_task(relay_of(database, hints, runs).run())
     try:
         partitions = "SELECT count(*) AS days FROM pg_inherits WHERE inhparent = 'log_chunks'::regclass"
         await eventually(lambda: builds.fetch(partitions), lambda rows: rows[0]["days"] >= 4)
@@ -306,11 +310,28 @@ async def test_a_build_that_temporal_refuses_holds_up_no_other(
     refused, taken = await builds.order("demo/refused"), await builds.order("demo/taken")
 
     async def refuse(run: RunAddress) -> None:
-        if run.build_id == refused.build_id:
+        if build_of(run) == refused.build_id:
             raise OrchestratorRefused("Temporal refuses this build's workflow: no such search attribute")
 
     runs.before_poke = refuse
-    await deliver_dirty(database, runs)
+    await delivery_by(database, runs).deliver_some()
     assert [run for _word, run in runs.told] == ["image-build/demo/taken:v1/1"]
     assert await waiting(builds) == {refused.build_id}
     assert taken.build_id not in await waiting(builds)
+
+
+async def test_what_the_release_before_marks_is_delivered(
+    database: Database, builds: StoredBuilds, runs: FakeRuns
+) -> None:
+    build = await builds.order()
+    while await delivery_by(database, runs).deliver_some():
+        pass
+    told = len(runs.told)
+    for version in (1, 2):  # as its API marks, at first and again
+        mark = f"""
+            INSERT INTO dirty_builds (build_id, version) VALUES ('{build.build_id}', 1)
+            ON CONFLICT (build_id) DO UPDATE SET version = dirty_builds.version + 1 RETURNING version
+        """
+        assert await builds.fetch(mark) == [{"version": version}]
+        assert await delivery_by(database, runs).deliver_some() == 1
+    assert len(runs.told) == told + 2

@@ -1,6 +1,7 @@
 import asyncio
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -47,8 +48,8 @@ async def test_an_order_is_an_image_a_build_and_a_key_for_delivery(database: Dat
     assert (seen.build.generation, seen.build.priority, seen.build.status) == (1, 1, BuildStatus.PENDING)
     assert seen.workflow_id == "image-build/demo/hello:v1/1"
     assert (seen.progress, seen.execution, seen.last_lines) == (None, None, None)
-    assert await builds.fetch("SELECT build_id, version FROM dirty_builds") == [
-        {"build_id": ordered.build_id, "version": 1}
+    assert await builds.fetch("SELECT kind, id, version FROM dirty_keys") == [
+        {"kind": "build", "id": str(ordered.build_id), "version": 1}
     ]
     assert await builds.events(ordered) == ["build.created"]
 
@@ -61,7 +62,7 @@ async def test_of_a_hundred_identical_orders_at_once_one_wins(builds: StoredBuil
     assert {refusal.detail for refusal in refused} == {
         f"demo/hello:v1 is image {won.image_id}, which is pending; wait for its end."
     }
-    for table in ("docker_images", "builds", "dirty_builds"):
+    for table in ("docker_images", "builds", "dirty_keys"):
         assert await builds.fetch(f"SELECT count(*) AS rows FROM {table}") == [{"rows": 1}]
 
 
@@ -107,8 +108,8 @@ async def test_a_failed_image_is_ordered_again_as_the_next_generation(database: 
     old = await builds.row(first.build_id)
     assert (old.status, old.closed_reason) == (BuildStatus.FAILED, "superseded")
     assert (await builds.claim(first, "run-2")).answer == ClaimAnswer.NOTHING
-    dirty = await builds.fetch("SELECT build_id FROM dirty_builds")
-    assert {key["build_id"] for key in dirty} == {first.build_id, second.build_id}  # the parked run is told
+    dirty = await builds.fetch("SELECT id FROM dirty_keys")
+    assert {UUID(key["id"]) for key in dirty} == {first.build_id, second.build_id}  # the parked run is told
 
 
 async def test_of_many_who_order_a_failed_image_again_one_wins(builds: StoredBuilds) -> None:

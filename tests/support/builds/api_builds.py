@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
+from models.repositories.build.delivery import BuildDelivery
 from models.repositories.build.ending import BuildEnding
 from models.repositories.build.reports import BuildReports
 from models.repositories.builder import BuilderReport, BuilderRepository
-from models.repositories.delivery import DeliveryRepository
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
 from models.repositories.log.chunks import LogChunks
 from models.repositories.log.days import LogDays
@@ -59,7 +59,7 @@ class ReportingBuilder:
         """Begin the build with this id, as answers spell it: from here on it is building."""
         build_id = UUID(order)
         async with self._database.transaction() as session:
-            found = await DeliveryRepository(session).read(build_id)
+            found = await BuildDelivery(session).read(build_id)
             assert found is not None
             run_id = self._run_ids.setdefault(build_id, str(uuid4()))
             claim = Claim(build_id=build_id, generation=found.generation, run_id=run_id)

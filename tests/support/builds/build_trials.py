@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.run_contract import Queue
 from standalone.free_ports import free_port
 from standalone.servers.temporal import TemporalDevServer
+from tests.support.builds.addresses import build_of
 from tests.support.builds.build_rows import BuildRows, RowNow
 from tests.support.builds.stored_build_rows import stored_build_rows
 from tests.support.eventually import eventually
@@ -33,20 +34,19 @@ _BEATS = timedelta(seconds=1)
 
 
 class RunsWithLimits:
-    """Implements BuildRuns: the real one, but some images' builds stay open for a shorter time."""
+    """Implements Runs: the real one, but some images' builds stay open for a shorter time."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self._real = TemporalRuns(client)
         self.stays_open: dict[str, timedelta] = {}
 
     async def poke(self, run: RunAddress) -> None:
-        await self._runs(run).poke(run)
+        limit = self.stays_open.get(run.summary)
+        changed = {} if limit is None else {"stays_open": limit}
+        await self._real.poke(replace(run, order=run.order.model_copy(update=changed)))
 
     async def cancel(self, run: RunAddress) -> bool:
-        return await self._runs(run).cancel(run)
-
-    def _runs(self, run: RunAddress) -> TemporalRuns:
-        return TemporalRuns(self._client, stays_open=self.stays_open.get(run.image, _STAYS_OPEN))
+        return await self._real.cancel(run)
 
 
 @asynccontextmanager
@@ -70,10 +70,10 @@ class Trial:
 
     @property
     def calls(self) -> list[str]:
-        return self._stages.calls_for(self.run.image)
+        return self._stages.calls_for(self.run.summary)
 
     async def row(self) -> RowNow:
-        return await self._rows.read(self.run.build_id)
+        return await self._rows.read(build_of(self.run))
 
     async def is_known(self) -> bool:
         """Say whether Temporal has a run of this build."""
@@ -181,7 +181,7 @@ async def stored_trials(temporal_address: str, database_url: str) -> AsyncIterat
     async with AsyncExitStack() as stack:
         client = await connect(lazy=False, address=temporal_address)
         runs = RunsWithLimits(client)
-        history = TemporalRuns(client, stays_open=_STAYS_OPEN)
+        history = TemporalRuns(client)
         rows = await stack.enter_async_context(stored_build_rows(database_url, runs, history))
         stages = FakeStages(rows)
         await stack.enter_async_context(running_workers(client, rows, stages))

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from activities.adapters.temporal import TemporalRuns
 from activities.build_records import BuildRecordActivities
-from activities.ports.runs import BuildRuns, RunAddress
+from activities.ports.runs import RunAddress, Runs
 from activities.relay.ended_runs import EndedRuns
 from activities.relay.relay import Relay
 from models.postgres.database import Database
@@ -24,8 +24,8 @@ from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.build_payloads import Checkpoint, RequestedWish, WishReport
 from models.rules.image_order import ImageOrder
 from models.tables.build import Build, BuildFailure, BuildState
+from tests.support.builds.addresses import address, build_of, delivery_by, order_in
 from tests.support.builds.build_rows import RowNow
-from tests.support.fakes.build_rows import address
 
 STAYS_OPEN = timedelta(days=14)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -74,14 +74,14 @@ class StoredBuildRows:
 
     async def wish(self, run: RunAddress, wish: Wish, state_code: int | None = None) -> bool:
         wanted = RequestedWish(wish=wish, state_code=state_code)
-        report = WishReport(build_id=run.build_id, generation=run.generation, wish=wanted)
+        report = WishReport(build_id=build_of(run), generation=order_in(run).generation, wish=wanted)
         async with self._database.transaction() as session:
             is_taken = await BuildWishes(session).signalled(report)
         self._hints.give(DIRTY)
         return is_taken
 
     async def close(self, run: RunAddress) -> None:
-        await self.order(run.image.removesuffix(":v1"))
+        await self.order(run.summary.removesuffix(":v1"))
 
     async def succeed(self, build: Checkpoint, run_id: str) -> None:
         async with self._database.transaction() as session:
@@ -95,13 +95,14 @@ class StoredBuildRows:
 
 
 @asynccontextmanager
-async def stored_build_rows(url: str, runs: BuildRuns, history: TemporalRuns) -> AsyncIterator[StoredBuildRows]:
+async def stored_build_rows(url: str, runs: Runs, history: TemporalRuns) -> AsyncIterator[StoredBuildRows]:
     """Run a relay over the database of this URL, and give the rows that it delivers."""
     database = Database(url, pool_size=10)
     async with Hints(url) as hints:
         repairs = EndedRuns(database, hints, history)
         relay = asyncio.create_task(
-            Relay(database, hints, runs, repairs, log_retention=timedelta(days=30)).run(), name="relay"
+            Relay(database, hints, delivery_by(database, runs), repairs, log_retention=timedelta(days=30)).run(),
+            name="relay",
         )
         try:
             yield StoredBuildRows(database, hints)

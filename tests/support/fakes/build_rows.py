@@ -9,7 +9,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.ports.runs import BuildRuns, RunAddress
+from activities.ports.runs import RunAddress, Runs
 from models.rules.build_lifecycle import (
     FINISHED,
     OPEN,
@@ -26,7 +26,7 @@ from models.rules.build_payloads import Checkpoint, Claim, Claimed, RowView, Sta
 from models.rules.errors.database import DatabaseUnreachable
 from models.rules.errors.request import BuildStateConflict
 from models.rules.identifiers import new_id
-from models.rules.run_contract import image_workflow_id
+from tests.support.builds.addresses import address, build_of, order_in
 from tests.support.builds.build_rows import RowNow
 
 _STAYS_OPEN = timedelta(days=14)
@@ -62,7 +62,7 @@ class _Row:
 class FakeBuildRows:
     """Implements tests.support.build_rows.BuildRows; `runs` is told at once what a row wants."""
 
-    def __init__(self, runs: BuildRuns) -> None:
+    def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._rows: dict[UUID, _Row] = {}
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -74,8 +74,8 @@ class FakeBuildRows:
 
     async def order(self, name: str) -> RunAddress:
         run = address(new_id(), name)
-        self._rows[run.build_id] = _Row(run)
-        await self._deliver(run.build_id)
+        self._rows[build_of(run)] = _Row(run)
+        await self._deliver(build_of(run))
         return run
 
     async def read(self, build_id: UUID) -> RowNow:
@@ -91,22 +91,22 @@ class FakeBuildRows:
         )
 
     async def wish(self, run: RunAddress, wish: Wish, state_code: int | None = None) -> bool:
-        is_taken = self._take_wish(self._rows[run.build_id], wish, state_code)
+        is_taken = self._take_wish(self._rows[build_of(run)], wish, state_code)
         if is_taken:
-            await self._deliver(run.build_id)
+            await self._deliver(build_of(run))
         return is_taken
 
     def go_away(self, run: RunAddress, records: int) -> None:
         """Fail the next so many reports of the build, as while Postgres is away."""
-        self._rows[run.build_id].records_to_fail = records
+        self._rows[build_of(run)].records_to_fail = records
 
     async def close(self, run: RunAddress) -> None:
-        self._rows[run.build_id].is_closed = True
-        await self._deliver(run.build_id)
+        self._rows[build_of(run)].is_closed = True
+        await self._deliver(build_of(run))
 
     def settle_cancel(self, run: RunAddress) -> None:
         """End the build as cancelled without telling its run, as a cancel does that finds nothing running."""
-        row = self._rows[run.build_id]
+        row = self._rows[build_of(run)]
         row.status = advance(row.status, BuildStatus.CANCELLED)
 
     async def succeed(self, build: Checkpoint, run_id: str) -> None:
@@ -195,27 +195,13 @@ class FakeBuildRows:
             await self._runs.poke(row.run)
 
 
-def address(build_id: UUID, name: str, generation: int = 1) -> RunAddress:
-    return RunAddress(
-        build_id=build_id,
-        generation=generation,
-        workflow_id=image_workflow_id(name, "v1", generation),
-        kind="image",
-        image=f"{name}:v1",
-        third_party_id=None,
-        priority=3,
-        fairness_key=name,
-        correlation_id="c0ffee",
-    )
-
-
 def _checkpoint(row: _Row) -> Checkpoint:
     return Checkpoint(
-        build_id=row.run.build_id,
-        generation=row.run.generation,
+        build_id=build_of(row.run),
+        generation=order_in(row.run).generation,
         code=row.code,
-        name=f"build-{row.run.build_id.hex}",
-        image=row.run.image,
+        name=f"build-{build_of(row.run).hex}",
+        image=row.run.summary,
         repo="demo/hello",
         tag="v1",
         correlation_id=row.run.correlation_id,

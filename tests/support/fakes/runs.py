@@ -7,7 +7,7 @@ from models.rules.errors.orchestrator import OrchestratorUnreachable
 
 
 class FakeRuns:
-    """Implements activities.ports.runs.BuildRuns: remembers what it was told, in order; runs close only by a cancel."""
+    """Implements activities.ports.runs.Runs: remembers what it was told, in order; runs close only by a cancel."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []  # "poke" or "cancel", workflow id

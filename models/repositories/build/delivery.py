@@ -1,30 +1,28 @@
-"""Dirty keys: which builds have to be delivered. A key says nothing about what to do; the build's row does."""
+"""What delivery needs of builds' rows, and the marking of builds that nobody seems to carry."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.rules.build_lifecycle import OPEN, BuildStatus
-from models.tables.build import Build, DirtyBuild
+from models.tables.build import Build
 
-_LEASE = timedelta(seconds=10)
 _MOST_MARKED = 500
 _UNCLAIMED = """
-    INSERT INTO dirty_builds (build_id, version)
-    SELECT id, 1 FROM builds
+    INSERT INTO dirty_keys (kind, id, version)
+    SELECT 'build', id::text, 1 FROM builds
     WHERE kind = 'image' AND status = 'pending' AND created_at < clock_timestamp() - CAST(:since AS interval)
     ORDER BY id LIMIT :most
-    ON CONFLICT (build_id) DO NOTHING
-    RETURNING build_id
+    ON CONFLICT (kind, id) DO NOTHING
+    RETURNING id
 """
 _SILENT = """
-    INSERT INTO dirty_builds (build_id, version)
-    SELECT build.id, 1 FROM builds AS build
+    INSERT INTO dirty_keys (kind, id, version)
+    SELECT 'build', build.id::text, 1 FROM builds AS build
     WHERE build.kind = 'image' AND build.status = 'running'
     AND NOT EXISTS (
         SELECT FROM build_states AS state WHERE state.build_id = build.id
@@ -35,15 +33,9 @@ _SILENT = """
         AND execution.outcome IS NULL AND execution.lease_until > clock_timestamp()
     )
     ORDER BY build.id LIMIT :most
-    ON CONFLICT (build_id) DO NOTHING
-    RETURNING build_id
+    ON CONFLICT (kind, id) DO NOTHING
+    RETURNING id
 """
-
-
-@dataclass(frozen=True)
-class DirtyKey:
-    build_id: UUID
-    version: int
 
 
 @dataclass(frozen=True)
@@ -63,49 +55,9 @@ class DeliverableBuild:
     is_cancel_wanted: bool  # and not settled yet
 
 
-class DeliveryRepository:
+class BuildDelivery:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
-
-    async def mark_dirty(self, build_id: UUID) -> None:
-        """Ask for delivery, in the transaction of the change to deliver."""
-        marked = insert(DirtyBuild).values(build_id=build_id, version=1)
-        marked = marked.on_conflict_do_update(
-            index_elements=["build_id"], set_={"version": DirtyBuild.version + 1, "claimed_until": None}
-        )
-        await self._session.execute(marked)
-
-    async def claim(self, limit: int, *, only: UUID | None = None) -> list[DirtyKey]:
-        """Take keys that nobody else has for the next seconds, oldest builds first; `only` looks at one build."""
-        free: ColumnElement[bool] = or_(
-            col(DirtyBuild.claimed_until).is_(None), col(DirtyBuild.claimed_until) < func.clock_timestamp()
-        )
-        keys = select(col(DirtyBuild.build_id)).where(free).order_by(col(DirtyBuild.build_id)).limit(limit)
-        if only is not None:
-            keys = keys.where(col(DirtyBuild.build_id) == only)
-        claimed = (
-            update(DirtyBuild)
-            .where(col(DirtyBuild.build_id).in_(keys.with_for_update(skip_locked=True).scalar_subquery()))
-            .values(claimed_until=func.clock_timestamp() + _LEASE)
-            .returning(col(DirtyBuild.build_id), col(DirtyBuild.version))
-        )
-        return [DirtyKey(*row) for row in await self._session.execute(claimed)]
-
-    async def settle(self, key: DirtyKey) -> None:
-        """Forget a delivered key, unless the build became dirty again meanwhile; then anybody may take it at once."""
-        gone = delete(DirtyBuild).where(
-            col(DirtyBuild.build_id) == key.build_id, col(DirtyBuild.version) == key.version
-        )
-        await self._session.execute(gone)
-
-    async def give_back(self, key: DirtyKey, after: timedelta) -> None:
-        """Let anybody try again after a while: the delivery failed."""
-        freed = (
-            update(DirtyBuild)
-            .where(col(DirtyBuild.build_id) == key.build_id, col(DirtyBuild.version) == key.version)
-            .values(claimed_until=func.clock_timestamp() + after)
-        )
-        await self._session.execute(freed)
 
     async def read(self, build_id: UUID) -> DeliverableBuild | None:
         """Return the build; None when it is gone or no workflow carries it."""
