@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 
 from pydantic import ValidationError
@@ -24,7 +25,7 @@ def run() -> int:
         return 2
     configure(log_format=settings.log_format, log_level=settings.log_level, secrets=settings.secrets())
     try:
-        return asyncio.run(main(settings))
+        return asyncio.run(main(settings, watcher=os.environ.get("NOTIFY_SOCKET")))
     except (DatabaseUnreachable, DomainError) as error:
         log.error("worker_cannot_start", extra={"why": error.detail})  # noqa: TRY400 - the sentence says it all
         return 1

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from temporalio.worker import Worker
 
 from process.memory import settle_objects
+from process.watchdog import Watchdog
 from roles.builder import builder_workers
 from roles.composition import WorkerWorld, compose
 from roles.relay import relay
@@ -18,15 +19,15 @@ from settings import Settings
 log = logging.getLogger(__name__)
 
 
-async def main(settings: Settings) -> int:
-    """Work until SIGTERM or SIGINT; return the exit code."""
+async def main(settings: Settings, watcher: str | None = None) -> int:
+    """Work until SIGTERM or SIGINT; return the exit code. `watcher` is the address of one who wants to hear of us."""
     if settings.database_url is None:
         print("worker: DATABASE_URL is not set; `make up` starts a worker that has one", file=sys.stderr)  # noqa: T201
         return 1
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
+    async with Watchdog(watcher), AsyncExitStack() as stack:
         starting = asyncio.create_task(_start(settings, settings.database_url.get_secret_value(), stack))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -20,10 +20,10 @@ from standalone.engine.place import EnginePlace
 from standalone.errors import CannotStart
 from standalone.free_ports import LOOPBACK
 from standalone.lifecycle import down, is_running, show_urls, status, up
-from standalone.progress import EventLines, Reporter
 from standalone.servers.postgres import DATABASE, ROLE, binary, password
 from standalone.stack import standalone_stack
-from standalone.supervisor import Moment, supervise
+from standalone.supervision.progress import EventLines, Reporter
+from standalone.supervision.supervisor import Moment, supervise
 
 _USAGE, _NOT_UP = 2, 3
 

@@ -19,10 +19,10 @@ from standalone.locks import lock
 from standalone.loopback_http import loopback_client
 from standalone.processes import ProcessIdentity, end, until_gone
 from standalone.programs import open_log, tail
-from standalone.progress import moments
-from standalone.run_record import RunRecord
 from standalone.stack import Stack
-from standalone.supervisor import LOCK, Moment, end_leftovers, refuse_living
+from standalone.supervision.progress import moments
+from standalone.supervision.run_record import RunRecord
+from standalone.supervision.supervisor import LOCK, Moment, end_leftovers, refuse_living
 
 _READY_WITHIN = timedelta(seconds=90)
 _TIED_END = timedelta(seconds=2)  # what is tied to a supervisor ends just after it

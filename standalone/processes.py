@@ -71,6 +71,7 @@ async def end(process: ProcessIdentity, first: signal.Signals, grace: timedelta)
             return
         with suppress(ProcessLookupError):
             os.kill(process.pid, wanted)
+            os.kill(process.pid, signal.SIGCONT)  # one that somebody stopped would not see it before
         if await until_gone(process, patience):
             return
 

@@ -34,13 +34,15 @@ class Program:
     """What to run, how to see that it is ready, and how to end it.
 
     `prepare` runs before each start and may raise CannotStart. `is_ready` answers False, or raises OSError, while it
-    is too early, and raises CannotStart when waiting is pointless. `becomes` are words before the command that change
-    the user; `environment` replaces ours, None hands it on.
+    is too early, and raises CannotStart when waiting is pointless. `check` asks one that was ready whether it serves
+    still, and raises NotServing or OSError. `becomes` are words before the command that change the user; `environment`
+    replaces ours, None hands it on.
     """
 
     name: str
     command: tuple[str, ...]
     is_ready: Callable[[], Awaitable[bool]]
+    check: Callable[[], Awaitable[None]] = _nothing
     prepare: Callable[[], Awaitable[None]] = _nothing
     becomes: Callable[[], Awaitable[tuple[str, ...]]] | None = None
     environment: Mapping[str, str] | None = None
@@ -135,6 +137,7 @@ class RunningProgram:
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.send_signal(self.program.stop_signal)
+                self._process.send_signal(signal.SIGCONT)  # one that somebody stopped would not see it before
             try:
                 await asyncio.wait_for(self._process.wait(), self.program.grace.total_seconds())
             except TimeoutError:

@@ -3,20 +3,24 @@
 import hashlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
-
 from settings import Settings
+from standalone.errors import NotServing
 from standalone.free_ports import LOOPBACK
-from standalone.loopback_http import loopback_client
 from standalone.programs import Program
 from standalone.servers.postgres import EmbeddedPostgres
 from standalone.servers.temporal import TemporalDevServer
+from standalone.supervision.liveness import Beats, Check, answers
 
-_REPLACED = ("TEMPORAL_", "DATABASE_URL", "SLIPWAY_DATABASE_URL")  # a parent's values that ours replace
+_REPLACED = (
+    "TEMPORAL_",
+    "DATABASE_URL",
+    "SLIPWAY_DATABASE_URL",
+    "NOTIFY_SOCKET",
+)  # a parent's values that ours replace
 _SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  # opens nothing but the sandbox; without one it allows 60 requests an hour
 _LAST_RESORT = timedelta(seconds=30)  # beyond all graces: for programs that have to be killed, and ourselves
 _EXTRA_GRACE = timedelta(seconds=15)  # what a process may take beyond draining its work
@@ -128,31 +132,42 @@ class _Plan:
         self._told |= {"GITHUB_API_URL": self._sandbox_url, "GITHUB_TOKEN": _SANDBOX_TOKEN}
         self._ports.append(("SLIPWAY_SANDBOX_PORT", port))
         where = ("--root", str(self._data_dir / "sandbox"), "--port", str(port), "--token", _SANDBOX_TOKEN)
-        self._members.append(Member(self._program("sandbox", where, _answers(self._sandbox_url))))
+        self._members.append(Member(self._http_program("sandbox", self._sandbox_url, *where)))
 
     def _plan_worker(self, needs: frozenset[str]) -> None:
-        grace = self._settings.drain_timeout + _EXTRA_GRACE
-        self._members.append(Member(self._program("worker", (), _at_once, grace), needs))
+        beats = Beats()  # it listens nowhere; that it also works is seen at the API's /ready
+        program = Program(
+            name="worker",
+            command=_python("worker"),
+            environment=self._environment_of_ours() | beats.told,
+            prepare=beats.listen,
+            is_ready=beats.has_beaten,
+            check=beats.check,
+            grace=self._settings.drain_timeout + _EXTRA_GRACE,
+        )
+        self._members.append(Member(program, needs))
 
     def _plan_api(self, needs: frozenset[str]) -> None:
         self._ports.append(("SLIPWAY_API_PORT", self._settings.api_port))
         if self._settings.api_extra_port:
             self._ports.append(("SLIPWAY_API_EXTRA_PORT", self._settings.api_extra_port))
-        alive = _answers(f"{self._api_url()}/health/liveness")
+        program = self._http_program("api", f"{self._api_url()}/health/liveness")
         grace = self._settings.drain_timeout + _EXTRA_GRACE
-        self._members.append(Member(self._program("api", (), alive, grace), needs))
+        self._members.append(Member(replace(program, grace=grace), needs))
 
-    def _program(
-        self,
-        module: str,
-        arguments: tuple[str, ...],
-        is_ready: Callable[[], Awaitable[bool]],
-        grace: timedelta = timedelta(seconds=10),
-    ) -> Program:
+    def _http_program(self, module: str, url: str, *arguments: str) -> Program:
+        check = answers(url)
+        return Program(
+            name=module,
+            command=_python(module, *arguments),
+            environment=self._environment_of_ours(),
+            is_ready=_passes(check),
+            check=check,
+        )
+
+    def _environment_of_ours(self) -> dict[str, str]:
         kept = {name: value for name, value in self._environment.items() if not name.startswith(_REPLACED)}
-        told = self._told | {"SLIPWAY_TEMPORAL_UI_URL": self._ui_url}
-        command = (sys.executable, "-m", module, *arguments)
-        return Program(name=module, command=command, is_ready=is_ready, environment=kept | told, grace=grace)
+        return kept | self._told | {"SLIPWAY_TEMPORAL_UI_URL": self._ui_url}
 
     def _api_url(self) -> str:
         return f"http://{LOOPBACK}:{self._settings.api_port}"
@@ -164,17 +179,16 @@ class _Plan:
         return urls | {"logs": str(self._data_dir / "logs")}
 
 
-async def _at_once() -> bool:
-    """A worker listens nowhere: that it works is seen at the API's /ready."""
-    return True
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *arguments)
 
 
-def _answers(url: str) -> Callable[[], Awaitable[bool]]:
+def _passes(check: Check) -> Callable[[], Awaitable[bool]]:
     async def is_ready() -> bool:
         try:
-            async with loopback_client() as http:
-                return not (await http.get(url)).is_server_error
-        except httpx.TransportError:
+            await check()
+        except NotServing:
             return False
+        return True
 
     return is_ready

@@ -66,6 +66,7 @@ class Readiness:
 
     async def _ask_database(self) -> str:
         self._migration.check()
+        await self._database.ping()  # one that is ending lets old connections work, and takes no new one
         async with self._database.transaction() as session:
             self._instance = str(await BuilderRepository(session).instance())
         return "the schema is up to date"

@@ -94,9 +94,12 @@ class Database:
             _raise_named(error)
 
     async def ping(self) -> None:
-        """Raise DatabaseUnreachable or PoolExhausted when Postgres does not answer."""
-        async with self.transaction() as session:
-            await session.execute(text("SELECT 1"))
+        """Raise DatabaseUnreachable when Postgres takes no new connection, though those of the pool may still work."""
+        try:
+            connection = await asyncpg.connect(self.url, timeout=_CONNECT_SECONDS, connection_class=_Connection)
+        except (*_AWAY, *_REFUSED) as error:
+            _raise_named(error)
+        await connection.close()
 
     async def migrate(self) -> None:
         """Bring the schema up to date, however long it takes; any number of processes at once.

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import asyncpg
 
-from standalone.errors import CannotStart
+from standalone.errors import CannotStart, NotServing
 from standalone.free_ports import LOOPBACK
 from standalone.processes import end, working_in
 from standalone.programs import Program, Server
@@ -83,6 +83,7 @@ class EmbeddedPostgres(Server):
             prepare=self._prepare,
             becomes=self._unprivileged,
             is_ready=self._has_database,
+            check=self._takes_connections,
             stop_signal=signal.SIGINT,  # "fast": ends sessions, then writes all; SIGTERM waits for every client
             death_signal=signal.SIGINT,
             grace=timedelta(seconds=60),
@@ -179,6 +180,21 @@ class EmbeddedPostgres(Server):
         finally:
             await admin.close()
         return True
+
+    async def _takes_connections(self) -> None:
+        """Raise NotServing, or OSError, when nobody new is let in: a "smart" shutdown waits for old clients for ever.
+
+        Any other answer is one of a server that serves, and after a crash of a backend it mends itself.
+        """
+        try:
+            connection = await self._connect_as_superuser()
+        except asyncpg.CannotConnectNowError as error:
+            if "shutting down" in str(error):
+                raise NotServing(f"it takes no new connections: {error}") from error
+        except asyncpg.PostgresError:
+            return
+        else:
+            await connection.close()
 
     async def _connect_as_superuser(self) -> "asyncpg.Connection[asyncpg.Record]":
         return await asyncpg.connect(

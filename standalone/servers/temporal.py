@@ -13,6 +13,7 @@ from standalone.errors import CannotStart
 from standalone.free_ports import LOOPBACK
 from standalone.loopback_http import loopback_client
 from standalone.programs import Program, Server
+from standalone.supervision.liveness import answers
 
 CONFIG = Path(__file__).resolve().parents[2] / "temporal-config"
 # Survives kill -9 as it is. A power cut may take the last moments: each run starts from Postgres, which keeps all.
@@ -67,6 +68,10 @@ class TemporalDevServer(Server):
         return f"http://{LOOPBACK}:{self.ui_port}"
 
     @property
+    def _namespace_url(self) -> str:
+        return f"{self.ui_url}/api/v1/namespaces/default"
+
+    @property
     def program(self) -> Program:
         """What the supervisor starts; ready means that namespace and search attributes are there, too."""
         where = ("--ip", LOOPBACK, "--port", str(self.port), "--ui-port", str(self.ui_port), "--ui-disable-news-fetch")
@@ -79,6 +84,7 @@ class TemporalDevServer(Server):
             command=(str(binary()), "server", "start-dev", *where, *store, *tuned, *found),
             prepare=self._make_folder,
             is_ready=self._has_search_attributes,
+            check=answers(self._namespace_url),
             grace=timedelta(seconds=15),
         )
 
@@ -88,7 +94,7 @@ class TemporalDevServer(Server):
     async def _has_search_attributes(self) -> bool:
         # Asked over the UI's port, which answers only when the server behind it does; and no Temporal client is
         # opened, because a process that has had one may crash when it ends (temporalio/sdk-python#300).
-        url = f"{self.ui_url}/api/v1/namespaces/default/search-attributes"
+        url = f"{self._namespace_url}/search-attributes"
         try:
             async with loopback_client() as http:
                 answer = await http.get(url)

@@ -63,6 +63,24 @@ async def test_while_postgres_is_away_requests_are_503_and_then_work_again(tmp_p
         assert log.connections == 1, "an open stream outlives the outage"
 
 
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGSTOP], ids=["smart shutdown", "stopped"])
+async def test_a_postgres_that_takes_no_new_connection_is_not_ready_though_pooled_ones_work(
+    blow: signal.Signals, tmp_path: Path
+) -> None:
+    async with (
+        EmbeddedPostgres(tmp_path / "pg", free_port(), durable=False) as postgres,
+        running_api(postgres.url, tmp_path) as server,
+    ):
+        answer = await server.http.get("/ready")
+        assert answer.json()["database"] == "ok"
+        assert postgres.pid
+        os.kill(postgres.pid, blow)  # SIGTERM waits for all clients to leave, and lets no new one in
+        answer = await eventually(lambda: server.http.get("/ready"), lambda answer: answer.json()["database"] != "ok")
+        assert answer.status_code == 503
+        assert (await server.http.get(IMAGES)).is_success, "by a connection that was open before"
+        os.kill(postgres.pid, signal.SIGCONT)
+
+
 @asynccontextmanager
 async def _process(**environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run `python -m api` as the supervisor does."""

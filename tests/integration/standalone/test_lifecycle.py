@@ -11,18 +11,20 @@ import asyncpg
 import pytest
 
 from standalone.free_ports import free_port, is_taken
-from standalone.run_record import RunRecord
 from standalone.servers.postgres import database_url
+from standalone.supervision.run_record import RunRecord
 
 ROOT = Path(__file__).resolve().parents[3]
 PORTS = ("API", "POSTGRES", "TEMPORAL", "TEMPORAL_UI", "SANDBOX")
 WORKER = """
-import asyncio, signal
+import asyncio, os, signal
+from process.watchdog import Watchdog
 
 async def main() -> None:
     asked = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
-    await asked.wait()
+    async with Watchdog(os.environ["NOTIFY_SOCKET"]):
+        await asked.wait()
 
 asyncio.run(main())
 """
@@ -45,7 +47,7 @@ class Clone:
         self.folder = folder
         self.data_dir = folder / ".slipway"
         self.ports = {name: free_port() for name in PORTS}
-        for name in ("standalone", "sandbox", "temporal-config", "settings.py"):
+        for name in ("standalone", "process", "sandbox", "temporal-config", "settings.py"):
             (folder / name).symlink_to(ROOT / name)
         (folder / "worker.py").write_text(WORKER)
         (folder / "api.py").write_text(API)

@@ -17,55 +17,9 @@ from rich.console import Console
 from standalone.errors import CannotStart
 from standalone.lifecycle import down
 from standalone.processes import ProcessIdentity, end, until_gone
-from standalone.run_record import RunRecord
+from standalone.supervision.run_record import RunRecord
 from tests.support.servers.stand_in_stack import NAMES, stand_in_stack
-
-PATIENCE = timedelta(seconds=30)
-
-
-@dataclass
-class Supervised:
-    folder: Path
-    process: asyncio.subprocess.Process
-
-    async def said(self, words: str) -> str:
-        """Wait until the supervisor says a line that begins with `words`, and return the line."""
-        assert self.process.stdout
-        async with asyncio.timeout(PATIENCE.total_seconds()):
-            async for line in self.process.stdout:
-                if line.decode().startswith(words):
-                    return line.decode().strip()
-        raise AssertionError(f"the supervisor ended without a word of {words!r}")
-
-    async def rest(self) -> str:
-        assert self.process.stdout
-        return (await self.process.stdout.read()).decode()
-
-    def programs(self) -> dict[str, ProcessIdentity]:
-        record = RunRecord.read(self.folder)
-        assert record
-        return record.programs
-
-    def journal(self) -> list[str]:
-        return (self.folder / "journal").read_text().splitlines()
-
-
-@asynccontextmanager
-async def supervised(folder: Path, *commands: str) -> AsyncIterator[Supervised]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.support.servers.stand_in_stack",
-        str(folder),
-        *commands,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield Supervised(folder, process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+from tests.support.servers.supervised import PATIENCE, supervised
 
 
 @dataclass
@@ -201,3 +155,19 @@ async def test_a_program_that_is_deaf_to_signals_is_ended_by_force() -> None:
     await end(identity, signal.SIGTERM, timedelta(milliseconds=100))
     await deaf.communicate()
     assert deaf.returncode == -signal.SIGKILL
+
+
+async def test_a_program_that_somebody_stopped_ends_in_order_like_any_other(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as supervisor:
+        await supervisor.said("all_ready")
+        os.kill(supervisor.programs()["api"].pid, signal.SIGSTOP)
+        supervisor.process.send_signal(signal.SIGTERM)
+        assert await supervisor.process.wait() == 0
+    assert supervisor.journal() == ["api ends", "worker ends", "temporal ends", "postgres ends"]
+
+
+async def test_a_leftover_that_somebody_stopped_is_asked_first_too() -> None:
+    async with waiting() as leftover:
+        leftover.process.send_signal(signal.SIGSTOP)
+        await end(leftover.identity, signal.SIGTERM, PATIENCE)
+        assert await leftover.process.wait() == -signal.SIGTERM

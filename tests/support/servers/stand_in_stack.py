@@ -1,4 +1,4 @@
-"""A supervisor over stand-ins: `python -m tests.support.stand_in_stack FOLDER [NAME=SHELL_COMMAND…]`.
+"""A supervisor over stand-ins: `python -m tests.support.servers.stand_in_stack FOLDER [NAME=SHELL_COMMAND…]`.
 
 Each program writes "<name> ends" to FOLDER/journal when it is asked to end, or is the given shell command instead.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from standalone.errors import CannotStart
 from standalone.programs import Program
 from standalone.stack import Member, Stack
-from standalone.supervisor import Moment, Patience, supervise
+from standalone.supervision.supervisor import Moment, Patience, supervise
 
 NAMES = ("postgres", "temporal", "worker", "api")
 _UNTIL_ASKED = """
@@ -42,7 +42,7 @@ def _says_so(folder: Path, name: str) -> Callable[[], Awaitable[bool]]:
     return is_ready
 
 
-def _tell(moment: Moment) -> None:
+def tell(moment: Moment) -> None:
     print(moment.kind, moment.program, moment.detail, flush=True)  # noqa: T201  # what the test reads
 
 
@@ -50,7 +50,7 @@ def main() -> int:
     folder, *commands = sys.argv[1:]
     stack = stand_in_stack(Path(folder), dict(command.split("=", 1) for command in commands))
     try:
-        asyncio.run(supervise(stack, _tell, _QUICK))
+        asyncio.run(supervise(stack, tell, _QUICK))
     except CannotStart as refusal:
         print(f"refused: {refusal}", flush=True)  # noqa: T201
         return 1

@@ -9,8 +9,8 @@ from standalone.errors import CannotStart
 from standalone.locks import lock
 from standalone.processes import ProcessIdentity
 from standalone.programs import open_log, tail
-from standalone.run_record import RunRecord
-from standalone.supervisor import Patience, refuse_taken
+from standalone.supervision.run_record import RunRecord
+from standalone.supervision.supervisor import Patience, refuse_taken
 
 
 @pytest.fixture

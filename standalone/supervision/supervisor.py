@@ -1,4 +1,4 @@
-"""Keeps the programs of a stack running: starts them in order, restarts what dies, stops them in the opposite order."""
+"""Keeps a stack's programs running: starts them in order, restarts what dies or falls mute, stops them in reverse."""
 
 import asyncio
 import signal
@@ -13,8 +13,9 @@ from standalone.free_ports import is_taken
 from standalone.locks import lock
 from standalone.processes import ProcessIdentity, end
 from standalone.programs import RunningProgram, tail
-from standalone.run_record import RunRecord
 from standalone.stack import Member, Stack
+from standalone.supervision.liveness import Watch
+from standalone.supervision.run_record import RunRecord
 
 LOCK = "supervisor.lock"
 _LEFTOVER_GRACE = timedelta(seconds=60)  # a Postgres that was told to end when its supervisor died may still write
@@ -24,7 +25,7 @@ _LEFTOVER_GRACE = timedelta(seconds=60)  # a Postgres that was told to end when 
 class Moment:
     """Something that happened to one program, for people; `seconds` is how long it took, or will be waited."""
 
-    kind: Literal["starting", "ready", "restarting", "stopping", "stopped", "failed", "all_ready"]
+    kind: Literal["starting", "ready", "mute", "restarting", "stopping", "stopped", "failed", "all_ready"]
     program: str = ""
     seconds: float = 0.0
     detail: str = ""
@@ -48,10 +49,11 @@ class Patience:
 
 
 class Supervisor:
-    def __init__(self, stack: Stack, tell: Tell, patience: Patience | None = None) -> None:
+    def __init__(self, stack: Stack, tell: Tell, patience: Patience | None = None, watch: Watch | None = None) -> None:
         self._stack = stack
         self._tell = tell
         self._patience = patience or Patience()
+        self._watch = watch or Watch()
         self._ready = {member.name: asyncio.Event() for member in stack.members}
         self._running: dict[str, ProcessIdentity] = {}
 
@@ -85,8 +87,7 @@ class Supervisor:
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                code = await self._live(member)
-                cause = f"ended with code {code}"
+                cause = await self._live(member)
             except (CannotStart, OSError) as refusal:  # OSError: a full disk, no more processes, …
                 if not self._is_up():
                     raise
@@ -100,8 +101,8 @@ class Supervisor:
             self._tell(Moment("restarting", member.name, pause, cause))
             await asyncio.sleep(pause)
 
-    async def _live(self, member: Member) -> int:
-        """Run the program once, from start to end, and return its exit code."""
+    async def _live(self, member: Member) -> str:
+        """Run the program once, from start to end, and return why it ended."""
         began = asyncio.get_running_loop().time()
         self._tell(Moment("starting", member.name))
         running = await RunningProgram.start(member.program, self._stack.log_of(member.name))
@@ -110,10 +111,25 @@ class Supervisor:
             await running.until_ready()
             self._tell(Moment("ready", member.name, asyncio.get_running_loop().time() - began))
             self._mark_ready(member.name)
-            return await running.exited()
+            return await self._until_end_or_mute(running)
         finally:
             await running.stop()
             self._note(member.name, None)
+
+    async def _until_end_or_mute(self, running: RunningProgram) -> str:
+        name, check = running.program.name, running.program.check
+        ended = asyncio.create_task(running.exited())
+        mute = asyncio.create_task(self._watch.until_mute(check))
+        try:
+            done, _ = await asyncio.wait((ended, mute), return_when=asyncio.FIRST_COMPLETED)
+            if ended in done:
+                return f"ended with code {ended.result()}"
+            self._tell(Moment("mute", name, detail=mute.result()))
+            return f"lived but did not serve, and was ended: {mute.result()}"
+        finally:
+            ended.cancel()
+            mute.cancel()
+            await asyncio.gather(ended, mute, return_exceptions=True)
 
     def _mark_ready(self, name: str) -> None:
         was_up = self._is_up()
@@ -132,7 +148,7 @@ class Supervisor:
         _record(self._stack, self._running)
 
 
-async def supervise(stack: Stack, tell: Tell, patience: Patience | None = None) -> None:
+async def supervise(stack: Stack, tell: Tell, patience: Patience | None = None, watch: Watch | None = None) -> None:
     """Run the stack until SIGTERM, SIGINT or SIGHUP; the only supervisor of its data folder.
 
     Raises CannotStart when another one runs, a port is taken, or a program does not start; then nothing stays.
@@ -147,7 +163,7 @@ async def supervise(stack: Stack, tell: Tell, patience: Patience | None = None) 
         refuse_taken(stack.ports)
         _record(stack, {})
         try:
-            await Supervisor(stack, tell, patience).run(stop)
+            await Supervisor(stack, tell, patience, watch).run(stop)
         finally:
             RunRecord.forget(stack.data_dir)
 
