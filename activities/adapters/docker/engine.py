@@ -12,6 +12,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
+from activities.adapters.docker.asked_facts import AskedFacts
 from activities.adapters.docker.plain.answer import EngineAnswer
 from activities.adapters.docker.plain.connection import ask
 from activities.adapters.docker.plain.conversation import PlainConversation
@@ -61,6 +62,7 @@ class DockerEngine:
             conversation=PlainConversation(self._url, api_version, request),
             account=EngineAnswer(self._redacted_values),
             find_image=lambda: self._ask_now(lambda client: _image_id(client, request.tag)),
+            facts=AskedFacts(self._ask_now),
             work_dir=work_dir,
             stuck_patience=self._stuck_patience,
         )

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from activities.adapters.docker.progress.facts import EngineFacts
 from activities.adapters.docker.progress.spool import Spool
 from activities.adapters.docker.progress.step_log import StepLog
 from activities.adapters.docker.progress.verdict import build_failure
@@ -107,6 +108,7 @@ class RunningBuild:
         conversation: Conversation,
         account: Account,
         find_image: Callable[[], str | None],
+        facts: EngineFacts,
         work_dir: Path,
         stuck_patience: timedelta,
     ) -> None:
@@ -114,6 +116,7 @@ class RunningBuild:
         self._conversation = conversation
         self._account = account
         self._find_image = find_image
+        self._facts = facts
         self._stuck_patience = stuck_patience.total_seconds()
         self._log_path = work_dir / "build.log"
         self._log_file = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -243,7 +246,7 @@ class RunningBuild:
         if self._reader_error is not None:
             return self._reader_error
         if account.error is not None:
-            return build_failure(account.error, account.log, self._request)
+            return build_failure(account.error, account.log, self._request, self._facts)
         if account.image_id is None:
             return EngineUnreachable(account.broken_off)
         if not account.is_whole and not account.is_stuck:

@@ -34,7 +34,7 @@ async def test_a_file_that_is_missing_is_said_to_be_missing_in_the_folder_that_i
 async def test_a_file_missing_in_another_stage_is_not_said_to_be_missing_in_the_context(workshop: Workshop) -> None:
     build = await workshop.build(f"FROM busybox:1.36 AS first\n{BASE}COPY --from=first /missing /\n")
     assert isinstance(build.error, DockerBuildFailed)
-    assert "/missing is not in what the step copies from" in build.error.detail
+    assert "/missing is not in first, from which the step takes it" in build.error.detail
 
 
 LINKS = {

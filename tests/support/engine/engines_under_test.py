@@ -18,10 +18,14 @@ ENGINES = ("machine", *_WORDS)
 
 @dataclass(frozen=True)
 class EngineUnderTest:
-    """An engine that holds the base image. `clips_logs`: a step that writes very fast loses some of its log."""
+    """An engine that holds the base image. `clips_logs`: a step that writes very fast loses some of its log.
+
+    `takes_any_platform`: it takes an image of one platform for any that is asked for, and any name for a tag.
+    """
 
     url: str
     clips_logs: bool
+    takes_any_platform: bool = False
 
 
 @asynccontextmanager
@@ -31,7 +35,7 @@ async def engine_under_test(name: str) -> AsyncIterator[EngineUnderTest]:
         yield await _with_base_image(EngineUnderTest(MACHINE_ENGINE_URL, clips_logs=True))
     else:
         async with NextEngine(PROGRAMS, os.environ, _WORDS[name]) as engine:
-            yield await _with_base_image(EngineUnderTest(engine.url, clips_logs=False))
+            yield await _with_base_image(EngineUnderTest(engine.url, False, "containerd" in name))
 
 
 async def _with_base_image(engine: EngineUnderTest) -> EngineUnderTest:

@@ -1,59 +1,75 @@
-"""What a build's failure means for the person who wrote the Dockerfile: the engine's words, put as one sentence."""
+"""What a build's failure means for the person who wrote the Dockerfile: the engine's words, put as one sentence.
+
+Every way of building hands its log and the engine's final error here. No sentence holds a path of the engine's host,
+a secret, or anything that would make two equal failures differ.
+"""
 
 import re
 
+from activities.adapters.docker.progress import base_image, language
+from activities.adapters.docker.progress.engine_words import plain, without_user
+from activities.adapters.docker.progress.facts import DOCKER_ROOT, EngineFacts, dockerfile_of
 from activities.adapters.docker.progress.step_log import StepFailure, StepLog
+from activities.image.dockerfile import Dockerfile
 from activities.ports.engine import EngineBuildRequest
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import DockerBuildFailed, EngineRefused, EngineUnreachable
 from models.rules.errors.source import DockerfileInvalid
 
-# The engine wraps its reason in where it came across it.
-_WRAPPING = re.compile(
-    r"failed to solve(?: with frontend \S+)?: |failed to create LLB definition: |failed to compute cache key: "
-    r"|failed to load cache key: |failed to read dockerfile: |rpc error: code = \w+ desc = "
-)
-_PARSE_ERROR = re.compile(
-    r"dockerfile parse error (?:on )?line "
-)  # with "on" since some version: equal faults read equal
-_NO_STAGE = re.compile(r"target stage (?P<quote>\"?)(?P<stage>.+)(?P=quote) could not be found")
-_NO_FILE = re.compile(r'"(?P<path>/[^"]*)"[^"]* not found|lstat (?P<lstat>\S+): no such file')
-_BASE_IMAGE = re.compile(r"(?:\[internal\] load metadata for|resolve image config for|(?:\[[^\]]*\] )?FROM) (\S+)")
-_DEFAULT_REGISTRY = re.compile(r"(?:docker-image://)?(?:docker\.io/(?:library/)?)?")
-_PROGRAM = re.compile(r"executor failed running \[.*\]: |process \".*\" did not complete successfully: ", re.DOTALL)
+_NO_FILE = re.compile(r'"(?P<path>/[^"]*)"[^"]* not found|lstat (?P<lstat>/[^\s:]*): (?:no such file|not a dir)')
+_STEP_COMMAND = re.compile(r"\[[^\]]*\] (?P<command>.*)", re.DOTALL)
+_ADDRESS = re.compile(r"(?:https?|git|ssh)://\S+|git@\S+")
+_LONGEST_MESSAGE = 16_000
 _LONGEST_REASON = 600
 
 
-def build_failure(message: str, log: StepLog, request: EngineBuildRequest) -> DomainError:
-    """Translate the engine's final error. Secrets do not get through."""
+def build_failure(message: str, log: StepLog, request: EngineBuildRequest, facts: EngineFacts) -> DomainError:
+    """Translate the engine's final error. Blocks while the engine is asked. Secrets do not get through."""
     failure = log.failure(message)
-    reason = _bounded(_PROGRAM.sub("", _WRAPPING.sub("", log.redacted(message))))
+    reason = _bounded(plain(log.redacted(message)[:_LONGEST_MESSAGE], facts.root() or DOCKER_ROOT))
     if message.endswith("context canceled"):
         return EngineUnreachable("The Docker engine ended the build though nobody asked it to; was it stopped?")
     if "no space left on device" in message and (failure is None or failure.exit_code is None):
         return EngineRefused(f"The Docker engine has no disk space left: {reason}.")
     if "failed to read dockerfile" in message and "no such file" in message:
         return DockerfileInvalid(f"There is no {request.dockerfile} in the build's context; check the path.")
-    if failure is not None:
-        return _failed_at(failure, reason, request)
-    return DockerBuildFailed(f"Docker build failed: {_without_steps(reason, request)}")
+    dockerfile = dockerfile_of(request)
+    if failure is None:
+        detail = language.explained(reason, dockerfile, request, facts)
+        return DockerBuildFailed(f"Docker build failed: {log.redacted(detail)}")
+    detail = _explained(failure, reason, dockerfile, request, facts)
+    return DockerBuildFailed(
+        f"Docker build failed: {log.redacted(detail)}", failing_step=failure.step, exit_code=failure.exit_code
+    )
 
 
-def _failed_at(failure: StepFailure, reason: str, request: EngineBuildRequest) -> DockerBuildFailed:
+def _explained(
+    failure: StepFailure, reason: str, dockerfile: Dockerfile, request: EngineBuildRequest, facts: EngineFacts
+) -> str:
     at = "" if failure.step is None else f" at {failure.step}"
     if failure.exit_code is not None:
-        detail = f"exit code {failure.exit_code}{at}"
-    elif base := _BASE_IMAGE.match(failure.vertex):
-        detail = _missing_image(_DEFAULT_REGISTRY.sub("", base[1], count=1), reason, failure.vertex)
-    elif missing := _NO_FILE.search(reason):
-        path = missing["path"] or missing["lstat"]
-        source = "what the step copies from" if "--from=" in failure.vertex else _context_words(request)
-        detail = f"{path} is not in {source}, or .dockerignore leaves it out,{at}"
-    elif "no active sessions" in reason:
-        detail = f"build secrets and SSH agents cannot be mounted here,{at}"
-    else:
-        detail = f"{reason}{at}"
-    return DockerBuildFailed(f"Docker build failed: {detail}", failing_step=failure.step, exit_code=failure.exit_code)
+        return f"exit code {failure.exit_code}{at}"
+    if missing := base_image.explained(failure.vertex, reason, dockerfile, request, facts):
+        return missing
+    if no_file := _NO_FILE.search(reason):
+        return f"{_missing_file(no_file['path'] or no_file['lstat'], failure, dockerfile, request)},{at}"
+    if "no active sessions" in reason:
+        return f"build secrets and SSH agents cannot be mounted here,{at}"
+    if at:
+        return f"{reason}{at}"
+    return _named(without_user(failure.vertex), reason, dockerfile)
+
+
+def _missing_file(path: str, failure: StepFailure, dockerfile: Dockerfile, request: EngineBuildRequest) -> str:
+    """Name the whole path that the step asks for: the engine may stop at the first folder of it that is missing."""
+    command = _STEP_COMMAND.fullmatch(failure.vertex)
+    step = Dockerfile(command["command"].replace("\n", " ") if command else "").instructions[:1]
+    same = [each for each in dockerfile.instructions if step and each.word == step[0].word]
+    asked = (f"/{source.removeprefix('./').lstrip('/')}" for each in (*step, *same) for source in each.sources)
+    path = next((each for each in asked if f"{each}/".startswith(f"{path.rstrip('/')}/")), path)
+    if step and step[0].froms:
+        return f"{path} is not in {step[0].froms[0]}, from which the step takes it"
+    return f"{path} is not in {_context_words(request)}, or .dockerignore leaves it out"
 
 
 def _context_words(request: EngineBuildRequest) -> str:
@@ -62,23 +78,17 @@ def _context_words(request: EngineBuildRequest) -> str:
     return f"the build's context, the folder {request.context_name!r} (order another `context` to copy from elsewhere)"
 
 
-def _missing_image(image: str, reason: str, vertex: str) -> str:
-    if vertex.startswith("resolve image config"):
-        what = f"the Dockerfile's `# syntax=` line asks for {image}, which"
-        remedy = "drop the line or bring that image"
-    else:
-        what = f"the base image {image}"
-        remedy = "correct its name or bring it"
-    return f"{what} is not on the engine and could not be pulled ({reason}); {remedy} to the engine"
-
-
-def _without_steps(reason: str, request: EngineBuildRequest) -> str:
-    """Explain what stopped the build before it had steps: the Dockerfile itself."""
-    if no_stage := _NO_STAGE.search(reason):
-        return f"the Dockerfile has no stage named {no_stage['stage']}; give another target"
-    return f"{request.dockerfile} cannot be built: {_PARSE_ERROR.sub('dockerfile parse error on line ', reason)}"
+def _named(vertex: str, reason: str, dockerfile: Dockerfile) -> str:
+    """Name what failed that is no numbered step: an address, or something of the engine's own."""
+    if _ADDRESS.match(vertex) is None:
+        return f"{vertex}: {reason}"
+    using = next((each for each in dockerfile.instructions if vertex in map(without_user, each.sources)), None)
+    where = "" if using is None else f" (line {using.first}: {using.word})"
+    status = re.search(r"invalid response status (\d+)", reason)
+    if status:
+        return f"{vertex} answered {status[1]}{where}"
+    return f"{reason}{where}" if vertex in reason else f"{vertex}: {reason}{where}"
 
 
 def _bounded(reason: str) -> str:
-    line = " ".join(reason.split())
-    return line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + " …"
+    return reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + " …"
