@@ -45,6 +45,7 @@ def create_app(given: ApiWorld) -> FastAPI:
         middleware=_layers(api),
         lifespan=_lifespan,
         responses=EVERY_ANSWER,
+        generate_unique_id_function=lambda route: route.name,  # a client's name for it: `order_image`
         swagger_ui_parameters={"validatorUrl": None, "tryItOutEnabled": True},
     )
     _answer_head(app)

@@ -26,6 +26,7 @@ from models.rules.errors.request import RequestInvalid
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 JSON = "application/json"
+_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 # for the description: every POST takes it
 HEADER_PARAMETER = {
     "name": HEADER,
@@ -34,9 +35,8 @@ HEADER_PARAMETER = {
     "description": "repeats with this key and the same body get the first answer, for 24 hours; another body is 422."
     " A refusal is kept likewise, but an answer of 5xx is not, nor a refusal that did not look at the body: then the"
     " key stays free",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": f"^{_KEY.pattern}$"},
 }
-_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 Work = Callable[[Session], Awaitable[KeptAnswer]]
 

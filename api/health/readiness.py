@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from api.gateway import Gateway
 from api.health.migration import Migration
-from api.health.schemas import Component, ReadinessAnswer
+from api.health.schemas import Component, Health, Part, ReadinessAnswer, Works
 from api.version import VERSION
 from models.postgres.database import Database
 from models.repositories.builder import BuilderRepository, BuilderView
@@ -16,7 +16,8 @@ from models.rules.errors.domain import DomainError
 _LONGEST_SECONDS = 1.5
 _KEPT_SECONDS = 1.0
 _LIFETIMES_BORNE = 3
-_OK, _FAILING = "ok", "failing"
+_OK: Works = "ok"
+_FAILING: Works = "failing"
 
 
 class _Lame(Exception):
@@ -51,7 +52,7 @@ class Readiness:
             _timed("workers", self._ask_workers),
         )
         is_ready = all(component.status == _OK for component in components) and not self._stopping.is_set()
-        word = "healthy" if is_ready else "unhealthy"
+        word: Health = "healthy" if is_ready else "unhealthy"
         return ReadinessAnswer(
             status=word,
             overall=word,
@@ -97,7 +98,7 @@ class Readiness:
         return live
 
 
-def cache_word(made_at: datetime, now: datetime) -> str:
+def cache_word(made_at: datetime, now: datetime) -> Works:
     """Say whether a kept answer is as young as it should be: not after a jump of the clock, or a suspended machine."""
     is_young = timedelta(0) <= now - made_at <= timedelta(seconds=_KEPT_SECONDS * _LIFETIMES_BORNE)
     return _OK if is_young else _FAILING
@@ -109,7 +110,7 @@ def _engine_of(builder: BuilderView) -> str:
     return f"{builder.name}: Docker {builder.engine_version or 'of unknown version'}"
 
 
-async def _timed(name: str, ask: Callable[[], Awaitable[str]]) -> Component:
+async def _timed(name: Part, ask: Callable[[], Awaitable[str]]) -> Component:
     began, status = time.perf_counter(), _FAILING
     try:
         async with asyncio.timeout(_LONGEST_SECONDS):

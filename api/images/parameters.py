@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Query
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from api.border.demand import IntegerFrom, is_plain_number, unmet
+from api.images.words import NameWord, RepoWord, TagWord
 from models.rules.build_lifecycle import ImageStatus
 from models.rules.errors.request import ImageNotFound
 from models.rules.image_filter import ImageFilter
@@ -22,7 +23,12 @@ def _plain_digits(spelled: str) -> str:
 
 
 def image_id_in_path(
-    image_id: Annotated[int, BeforeValidator(_plain_digits), Path(description="of the image, in plain digits")],
+    image_id: Annotated[
+        int,
+        BeforeValidator(_plain_digits),
+        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_ID}),
+        Path(description="of the image, in plain digits"),
+    ],
 ) -> int:
     """Return the id. Raises ImageNotFound for numbers that no id can be."""
     if not 1 <= image_id <= LARGEST_ID:
@@ -45,14 +51,14 @@ LogLines = Annotated[int, IntegerFrom(1, 10_000)]
 _EMPTY_IS_ABSENT = BeforeValidator(lambda value: value or None)  # existing clients send empty ones
 StatusFilter = Annotated[ImageStatus | None, _EMPTY_IS_ABSENT, Query(description="failed includes cancelled")]
 NameFilter = Annotated[
-    str | None,
+    NameWord | None,
     _EMPTY_IS_ABSENT,
     Query(description="images of this name, however it is spelled: `docker.io/library/busybox` finds `busybox`"),
 ]
 RepoFilter = Annotated[
-    str | None, _EMPTY_IS_ABSENT, Query(description="images of this `owner/name`, in capitals or not")
+    RepoWord | None, _EMPTY_IS_ABSENT, Query(description="images of this `owner/name`, in capitals or not")
 ]
-TagFilter = Annotated[str | None, _EMPTY_IS_ABSENT, Query(description="images with exactly this tag")]
+TagFilter = Annotated[TagWord | None, _EMPTY_IS_ABSENT, Query(description="images with exactly this tag")]
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ from api.border.demand import IntegerFrom
 from api.border.idempotency import HEADER_PARAMETER, JSON, KeepingRoute, answer_once
 from api.border.problems import answers
 from api.border.routing import readable
+from api.described_headers import header
 from api.images.github_tags import MOST_TAGS
 from api.images.parameters import ImageId, Limit, ListedImages, LogLines, Wait, listed_images
 from api.images.reading import SETTLED, read_image
 from api.images.schemas import ImageAnswer, ImageRequest, images_json
 from api.images.tag_schemas import TagsAnswer
+from api.images.words import RepoWord
 from api.parts import Asker, UsableApi
 from api.paths import IMAGES, image_path
 from models.postgres.database import Session
@@ -118,7 +120,7 @@ async def _waited(ordinary: KeptAnswer, image: ImageAnswer, request: Request, ap
     "",
     response_model=list[ImageAnswer],
     summary="List images, newest first",
-    responses={**UNCHANGED, **_ALWAYS},
+    responses={200: {"headers": header("Link")}, **UNCHANGED, **_ALWAYS},
 )
 async def list_images(
     api: UsableApi,
@@ -160,7 +162,7 @@ async def list_images(
 )
 async def list_github_tags(
     api: UsableApi,
-    repo: Annotated[str, Query(max_length=200, description="`owner/name`", examples=["demo/hello"])],
+    repo: Annotated[RepoWord, Query(max_length=200, description="`owner/name`", examples=["demo/hello"])],
     limit: Annotated[int, IntegerFrom(1), Query(description="more than 1000 is cut to 1000")] = 100,
 ) -> Response:
     """By version, highest first, then by name. Details of a commit are null until they were asked for once."""

@@ -9,11 +9,10 @@ from pydantic.config import JsonDict
 
 from api.border.demand import IntegerFrom
 from api.border.moment import Moment
+from api.images.words import BuildArgs, CommitWord, FilePath, NameWord, RepoWord, TagWord, TargetWord, Word
 from models.repositories.image.reading import ImageView
+from models.rules.build_lifecycle import ImageStatus
 from models.rules.image_order import ImageOrder
-
-# the order itself refuses control characters, and says so better than a pattern could
-Word = Annotated[str, Field(max_length=255)]
 
 _EXAMPLE: JsonDict = {
     "repo": "demo/hello",
@@ -37,26 +36,26 @@ class ImageRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", json_schema_extra={"examples": [_EXAMPLE, _FULL_EXAMPLE]})
 
-    repo: str = Field(description="`owner/name` at GitHub")
-    tag: str = Field(description="an existing tag of it, which also becomes the image's tag; up to 100 characters")
-    commit_sha: str = Field(description="7 to 40 hex digits: the commit that the tag must name")
-    image_name: str = Field(description="name of the image, without tag or digest")
-    dockerfile_path: str | None = Field(
+    repo: RepoWord = Field(description="`owner/name` at GitHub")
+    tag: TagWord = Field(description="an existing tag of it, which also becomes the image's tag")
+    commit_sha: CommitWord = Field(description="7 to 40 hex digits: the commit that the tag must name")
+    image_name: NameWord = Field(description="name of the image, without tag or digest")
+    dockerfile_path: FilePath | None = Field(
         default=None,
         description="path from the top of the repository, `Dockerfile` by default; may lie in a sub-folder",
     )
-    context: str | None = Field(
+    context: FilePath | None = Field(
         default=None,
         description="folder of the repository that the Dockerfile copies from, `.` for its root; the Dockerfile's own"
         " folder by default. With `docker/Dockerfile` and `.` this is `docker build -f docker/Dockerfile .`",
     )
-    build_args: dict[str, str] | None = Field(
+    build_args: BuildArgs | None = Field(
         default=None,
         description="values for the Dockerfile's ARGs: up to 100, whose names are letters, digits and `_`, up to 100"
         " characters, and do not begin with a digit; values are up to 4096 characters without NUL, all names and"
         " values together up to 65536",
     )
-    target: str | None = Field(default=None, description="stage of the Dockerfile to build")
+    target: TargetWord | None = Field(default=None, description="stage of the Dockerfile to build")
     secrets: list[str] | None = Field(default=None, description="names of stored secrets")
     force_rebuild: bool | None = Field(default=None, description="build again what is in success; false by default")
     priority: Annotated[int, IntegerFrom(1, 5)] | None = Field(
@@ -73,12 +72,12 @@ class ImageRequest(BaseModel):
 
 
 class ProgressAnswer(BaseModel):
-    step: int
-    steps: int
+    step: int = Field(ge=1)
+    steps: int = Field(ge=1)
     text: str = Field(examples=["step 3 of 12"])
 
 
-_ANSWER_EXAMPLE: JsonDict = {
+_BUILDING: JsonDict = {
     "id": 7,
     "name": "hello",
     "tag": "v1.0.0",
@@ -105,12 +104,22 @@ _ANSWER_EXAMPLE: JsonDict = {
     "revoked_at": None,
     "workflow_id": "image-build/hello:v1.0.0/1",
 }
+_BUILT: JsonDict = _BUILDING | {
+    "build_status": "success",
+    "build_log": "Step 1/3 : FROM busybox:1.36\nStep 2/3 : COPY www /www\nStep 3/3 : RUN sh /www/check.sh\n",
+    "built_at": "2026-01-02T10:00:41.654321Z",
+    "image_uri": "hello:v1.0.0",
+    "docker_image_id": "sha256:5a3d6c4c8d5a7b0e9f1c2d3e4f5061728394a5b6c7d8e9f00112233445566778",
+    "size_bytes": 4401234,
+    "progress": {"step": 3, "steps": 3, "text": "step 3 of 3"},
+    "duration": 40.6,
+}
 
 
 class ImageAnswer(BaseModel):
     """An image and its newest build. A field is null until it is known."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ANSWER_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_BUILDING, _BUILT]})
 
     id: int
     name: str = Field(description="as it was asked for")
@@ -118,7 +127,7 @@ class ImageAnswer(BaseModel):
     github_repo: str
     github_ref: str = Field(examples=["refs/tags/v1.0.0"])
     commit_sha: str = Field(description="as asked for; the full sha once the tag is resolved")
-    build_status: str = Field(description="pending, building, success or failed; failed includes cancelled")
+    build_status: ImageStatus = Field(description="failed includes cancelled")
     build_log: str | None = Field(description="see each path")
     build_error: str | None
     built_at: Moment | None = Field(description="set only on success")
@@ -153,7 +162,7 @@ class ImageAnswer(BaseModel):
             github_repo=image.github_repo,
             github_ref=image.github_ref,
             commit_sha=image.commit_sha,
-            build_status=image.build_status,
+            build_status=ImageStatus(image.build_status),
             build_log=build_log,
             build_error=image.build_error,
             built_at=image.built_at,

@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, Field
 from sse_starlette import ServerSentEvent
@@ -46,6 +47,29 @@ class EndedBuild(BaseModel):
     status: ImageStatus
     build_error: str | None
     log_notice: str | None = Field(description="what of the log the engine clipped or lost")
+
+
+def _event_schema(name: str, models: list[type[BaseModel]], ids: str) -> dict[str, Any]:
+    data = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
+    return {
+        "type": "object",
+        "required": ["event", "data", "id"],
+        "properties": {
+            "event": {"const": name},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": {"oneOf": data}},
+            "id": {"type": "string", "pattern": ids},
+        },
+    }
+
+
+# in the words of OpenAPI 3.2, which is the first that can say it
+EVENT_SCHEMA: dict[str, Any] = {
+    "oneOf": [
+        _event_schema("log", [WrittenText, WrittenBytes], r"^\d+\.\d+\.\d+$"),
+        _event_schema("attempt", [BeganAttempt], r"^\d+\.\d+\.0$"),
+        _event_schema("end", [EndedBuild], r"^\d+\.\d+\.\d+\.end$"),
+    ]
+}
 
 
 @dataclass(frozen=True)

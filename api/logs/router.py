@@ -13,8 +13,9 @@ from api.border.conditional import ASK_AGAIN, UNCHANGED, is_known
 from api.border.demand import IntegerFrom
 from api.border.problems import answers
 from api.border.routing import readable
+from api.described_headers import header
 from api.images.parameters import LARGEST_ID, ImageId
-from api.logs.events import COME_BACK, last_event, server_sent
+from api.logs.events import COME_BACK, EVENT_SCHEMA, last_event, server_sent
 from api.logs.streams import AttemptBegan, LogPlace
 from api.parts import UsableApi
 from api.paths import IMAGES
@@ -57,7 +58,7 @@ router = APIRouter(prefix=IMAGES, tags=["Images"])
     response_class=Response,
     summary="Read a whole log",
     responses={
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "headers": header("ETag")},
         **UNCHANGED,
         **_ANSWERS,
     },
@@ -90,7 +91,7 @@ async def read_log(
     summary="Follow a log",
     description=_STREAM_DESCRIPTION,
     responses={
-        200: {"content": {_EVENTS: {"schema": {"type": "string"}}}},
+        200: {"content": {_EVENTS: {"schema": {"type": "string"}, "x-itemSchema": EVENT_SCHEMA}}},
         204: {"description": "You have heard all, the end too: do not come back"},
         **_ANSWERS,
     },

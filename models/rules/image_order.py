@@ -9,17 +9,17 @@ from models.rules.image_reference import check_tag, normalise_name
 
 # GitHub: owners are letters, digits and hyphens, those that a company manages also have an underscore before the
 # company's short code; repositories have dots as well
-_REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100}", re.ASCII)
-_COMMIT = re.compile(r"[0-9a-fA-F]{7,40}", re.ASCII)
-_BUILD_ARG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
-_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100}", re.ASCII)
+COMMIT = re.compile(r"[0-9a-fA-F]{7,40}", re.ASCII)
+BUILD_ARG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
+TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON can spell them, UTF-8 cannot
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FIRST_PRIORITY, _LAST_PRIORITY = 1, 5
-_LONGEST_WORD = 255
-_LONGEST_PATH = 500
-_MOST_BUILD_ARGS = 100
-_LONGEST_BUILD_ARG = 4096
+LONGEST_WORD = 255
+LONGEST_PATH = 500
+MOST_BUILD_ARGS = 100
+LONGEST_BUILD_ARG = 4096
 _LONGEST_BUILD_ARGS = 64 * 1024
 
 
@@ -45,7 +45,7 @@ class ImageOrder:
     def __post_init__(self) -> None:
         check_repo(self.repo)
         check_tag(self.tag)
-        if not _COMMIT.fullmatch(self.commit_sha):
+        if not COMMIT.fullmatch(self.commit_sha):
             raise RequestInvalid(
                 "commit_sha must be 7 to 40 hexadecimal digits: the commit that the tag names.", field="commit_sha"
             )
@@ -54,7 +54,7 @@ class ImageOrder:
         if self.context is not None:
             check_context_path(self.context)
         _check_build_args(self.build_args)
-        if self.target is not None and not _TARGET.fullmatch(self.target):
+        if self.target is not None and not TARGET.fullmatch(self.target):
             raise RequestInvalid(
                 "target must be the name of a build stage: letters, digits, '.', '_' and '-'.", field="target"
             )
@@ -63,9 +63,9 @@ class ImageOrder:
         words = (("third_party_id", self.third_party_id), ("parser_id", self.parser_id), ("project_id", self.project))
         for name, word in words:
             _check_whole_characters(name, word or "")
-            if word is not None and (len(word) > _LONGEST_WORD or _CONTROL.search(word)):
+            if word is not None and (len(word) > LONGEST_WORD or _CONTROL.search(word)):
                 raise RequestInvalid(
-                    f"{name} may have {_LONGEST_WORD} characters at most, and no control characters.", field=name
+                    f"{name} may have {LONGEST_WORD} characters at most, and no control characters.", field=name
                 )
         if self.secrets:
             raise RequestInvalid(f"There is no such secret: '{_shown(self.secrets[0])}'.", field="secrets")
@@ -78,7 +78,7 @@ class ImageOrder:
 
 def check_repo(repo: str) -> str:
     """Return `repo`; raise RequestInvalid when it is not `owner/name` as GitHub spells it."""
-    if not _REPO.fullmatch(repo) or repo.split("/")[1] in {".", ".."}:
+    if not REPO.fullmatch(repo) or repo.split("/")[1] in {".", ".."}:
         raise RequestInvalid(
             "repo must be 'owner/name' as GitHub spells it: letters, digits, '-', '_' and '.'.", field="repo"
         )
@@ -90,7 +90,7 @@ def check_dockerfile_path(path: str) -> str:
     _check_whole_characters("dockerfile_path", path)
     parts = PurePosixPath(path).parts
     is_plain = parts and not path.startswith("/") and not path.endswith("/") and ".." not in parts
-    if not is_plain or "\\" in path or _CONTROL.search(path) or len(path) > _LONGEST_PATH:
+    if not is_plain or "\\" in path or _CONTROL.search(path) or len(path) > LONGEST_PATH:
         raise RequestInvalid(
             "dockerfile_path must be a path inside the repository, such as 'Dockerfile' or 'service/Dockerfile'.",
             field="dockerfile_path",
@@ -102,7 +102,7 @@ def check_context_path(path: str) -> str:
     """Return `path`; raise RequestInvalid when it is not a plain relative path that stays in the tree."""
     _check_whole_characters("context", path)
     is_plain = path and not path.startswith("/") and ".." not in PurePosixPath(path).parts
-    if not is_plain or "\\" in path or _CONTROL.search(path) or len(path) > _LONGEST_PATH:
+    if not is_plain or "\\" in path or _CONTROL.search(path) or len(path) > LONGEST_PATH:
         raise RequestInvalid(
             "context must be a folder of the repository, such as 'service', or '.' for its root.", field="context"
         )
@@ -116,16 +116,16 @@ def _check_whole_characters(field: str, text: str) -> None:
 
 
 def _check_build_args(build_args: dict[str, str]) -> None:
-    if len(build_args) > _MOST_BUILD_ARGS:
-        raise RequestInvalid(f"build_args may hold {_MOST_BUILD_ARGS} names at most.", field="build_args")
+    if len(build_args) > MOST_BUILD_ARGS:
+        raise RequestInvalid(f"build_args may hold {MOST_BUILD_ARGS} names at most.", field="build_args")
     for name, value in build_args.items():
-        if not _BUILD_ARG_NAME.fullmatch(name):
+        if not BUILD_ARG_NAME.fullmatch(name):
             raise RequestInvalid(
                 f"build_args: '{_shown(name)}' is no name of an argument (letters, digits and '_').", field="build_args"
             )
-        if len(value) > _LONGEST_BUILD_ARG or "\x00" in value or _LONE_SURROGATE.search(value):
+        if len(value) > LONGEST_BUILD_ARG or "\x00" in value or _LONE_SURROGATE.search(value):
             raise RequestInvalid(
-                f"build_args: the value of '{name}' is longer than {_LONGEST_BUILD_ARG} characters, or no text.",
+                f"build_args: the value of '{name}' is longer than {LONGEST_BUILD_ARG} characters, or no text.",
                 field="build_args",
             )
     if sum(len(name) + len(value) for name, value in build_args.items()) > _LONGEST_BUILD_ARGS:

@@ -14,10 +14,11 @@ _DOMAIN_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN = rf"{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*(?::[0-9]+)?"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
 _DOMAIN_ONLY = re.compile(_DOMAIN, re.ASCII)
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 _IPV6_HOST = re.compile(r"\[[a-fA-F0-9:]+\](?::[0-9]+)?")
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _LARGEST_PORT = 65535
+NAME = rf"(?:{_DOMAIN}/)?{_PATH.pattern}"  # what every name matches; `normalise_name` demands more
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _DEFAULT_DOMAIN = "docker.io"
 _DEFAULT_NAMESPACE = "library/"
@@ -25,7 +26,7 @@ _DEFAULT_NAMESPACE = "library/"
 
 def check_tag(tag: str) -> str:
     """Return `tag`; raise RequestInvalid when it is not of Docker's grammar or longer than 100."""
-    if len(tag) > LONGEST_TAG or not _TAG.fullmatch(tag):
+    if len(tag) > LONGEST_TAG or not TAG.fullmatch(tag):
         raise RequestInvalid(
             f"tag must be 1 to {LONGEST_TAG} letters, digits, '_', '.' or '-', and not begin with '.' or '-'.",
             field="tag",

@@ -16,6 +16,7 @@ from models.repositories.log.days import LogDays
 from models.rules.build_payloads import Checkpoint
 from standalone.demo.event_stream import ServerEvent, server_events
 from tests.support.builds.api_builds import Attempt, ReportingBuilder
+from tests.support.description import DESCRIPTION, is_valid
 from tests.support.eventually import eventually
 from tests.support.log_reader import ReadLog, read_stream
 from tests.support.servers.api_server import RunningApi, gauge, running_api
@@ -278,6 +279,19 @@ async def test_an_id_that_no_stream_gave_is_refused(server: RunningApi, last_id:
     image = await server.order()
     async with _stream(server.http, image["id"], last_id) as answer:
         assert answer.status_code == 422
+
+
+async def test_events_are_as_described(server: RunningApi, builder: ReportingBuilder) -> None:
+    stream = DESCRIPTION["paths"]["/api/v1/images/{image_id}/log/stream"]["get"]["responses"]["200"]
+    described = stream["content"]["text/event-stream"]["x-itemSchema"]
+    data = {each["properties"]["event"]["const"]: each["properties"]["data"] for each in described["oneOf"]}
+    image_id, _ = await _built(server, builder, ODD)
+    async with _stream(server.http, image_id, "7.7.7") as answer:
+        events = await _events(answer, 99)
+    assert {event.kind for event in events} == {"attempt", "log", "end"}
+    for event in events:
+        assert is_valid({"event": event.kind, "data": event.data, "id": event.id}, described), event
+        assert is_valid(json.loads(event.data), data[event.kind]["contentSchema"]), event
 
 
 async def test_who_comes_back_after_the_end_gets_the_end_again(server: RunningApi, builder: ReportingBuilder) -> None:
