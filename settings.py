@@ -29,7 +29,15 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 MEBIBYTE = 1024 * 1024
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
-_DURATIONS = ("github_timeout", "source_timeout", "build_timeout", "stays_open", "drain_timeout", "log_retention")
+_DURATIONS = (
+    "github_timeout",
+    "source_timeout",
+    "build_timeout",
+    "stays_open",
+    "drain_timeout",
+    "log_retention",
+    "outage_patience",
+)
 
 
 def complaints(invalid: ValidationError) -> list[str]:
@@ -121,6 +129,10 @@ class Settings(DataPlace):
         default=None, description="memory of all running build steps together, where the engine is ours"
     )
     build_cpus: float | None = Field(default=None, description="CPUs of all running build steps together, likewise")
+    outage_patience: timedelta = Field(
+        default=timedelta(minutes=30),
+        description="how long a build waits for an engine, GitHub or a store that cannot be reached, before it fails",
+    )
     stays_open: timedelta = Field(default=timedelta(days=14), description="how long a failed build waits to be resumed")
     drain_timeout: timedelta = Field(
         default=timedelta(seconds=20), description="time a stopping process gives its work"

@@ -22,11 +22,13 @@ class WaitNote:
     in, so that whoever dies while he waits leaves none behind.
     """
 
-    def __init__(self, database: Database, hints: Hints, build: Checkpoint) -> None:
+    def __init__(self, database: Database, hints: Hints, build: Checkpoint, *, may_be_told: bool = False) -> None:
+        """`may_be_told`: an earlier try of the same stage may have left a note."""
         self._database = database
         self._hints = hints
         self._build = build
         self._told: str | None = None
+        self._is_told = may_be_told
 
     async def tell(self, what: str, *, next_try_in: timedelta | None = None) -> None:
         """Show `what`: a whole sentence that names what is waited for and why. A repeat of it costs nothing."""
@@ -40,12 +42,12 @@ class WaitNote:
         except (*DATABASE_AWAY, TimeoutError):
             log.warning("wait_not_told", extra={"what": what})
             return
-        self._told = what
+        self._told, self._is_told = what, True
         self._hints.give(build_topic(self._build.build_id))
 
     async def clear(self) -> None:
         """Show nothing any more, when something was told."""
-        if self._told is None:
+        if not self._is_told:
             return
         try:
             async with asyncio.timeout(_TELL_SECONDS), self._database.transaction() as session:
@@ -53,5 +55,5 @@ class WaitNote:
         except (*DATABASE_AWAY, TimeoutError):
             log.warning("wait_not_cleared", extra={"what": self._told})
             return
-        self._told = None
+        self._told, self._is_told = None, False
         self._hints.give(build_topic(self._build.build_id))

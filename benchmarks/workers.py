@@ -5,10 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from activities.adapters.temporal import connect
-from activities.error_border import ErrorBorder
 from benchmarks.measures.bare_workflow import QUEUE, BareWorkflow, look_at_clock
 
 _CACHED_WORKFLOWS = 500
@@ -20,7 +19,10 @@ Activities = Sequence[Callable[..., Any]]
 
 @asynccontextmanager
 async def working(
-    client: Client, activities: Mapping[str, Activities], workflows: Mapping[str, Sequence[type]]
+    client: Client,
+    activities: Mapping[str, Activities],
+    workflows: Mapping[str, Sequence[type]],
+    *interceptors: Interceptor,
 ) -> AsyncIterator[None]:
     """Run a worker for each task queue that is named, until the block ends."""
     async with AsyncExitStack() as running:
@@ -30,7 +32,7 @@ async def working(
                 task_queue=queue,
                 activities=activities.get(queue, ()),
                 workflows=workflows.get(queue, ()),
-                interceptors=[ErrorBorder()],
+                interceptors=interceptors,
                 max_concurrent_activities=_ACTIVITIES_AT_ONCE,
                 max_concurrent_local_activities=_RECORDS_AT_ONCE,
                 max_cached_workflows=_CACHED_WORKFLOWS,

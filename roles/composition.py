@@ -11,6 +11,7 @@ from temporalio.client import Client
 from activities.adapters.github.rest import GitHub
 from activities.adapters.object_store.local import LocalStore
 from activities.adapters.temporal import connect
+from activities.outages import Outages, StoredOutages
 from activities.ports.source_host import SourceHost
 from activities.source.tree import ArchiveLimits
 from activities.work_area import WorkArea
@@ -37,6 +38,7 @@ class WorkerWorld:
     store: LocalStore
     area: WorkArea
     instance: str
+    outages: Outages
 
 
 async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) -> WorkerWorld:
@@ -53,7 +55,8 @@ async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) 
     await store.sweep()
     area = stack.enter_context(WorkArea(settings.data_dir / "work"))
     client = await _connect_patiently()
-    return WorkerWorld(settings, database, hints, client, source_host, store, area, instance)
+    outages = StoredOutages(database, hints, patience=settings.outage_patience)
+    return WorkerWorld(settings, database, hints, client, source_host, store, area, instance, outages)
 
 
 async def _connect_patiently() -> Client:

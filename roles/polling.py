@@ -26,7 +26,7 @@ def polls(
         task_queue=queue,
         workflows=[ImageBuild] if workflows else [],
         activities=activities,
-        interceptors=[ErrorBorder()],
+        interceptors=[ErrorBorder(parts.outages)],
         max_concurrent_activities=at_once,
         max_concurrent_local_activities=POOL_SIZE,  # more records at once would only wait for a connection
         max_cached_workflows=_CACHED_WORKFLOWS,

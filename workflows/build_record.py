@@ -232,7 +232,7 @@ def _describe(failure: BaseException) -> FailureReport:
             message=cause.message,
             code=cause.type or "defect",
             component=component,
-            is_retryable=not cause.non_retryable,
+            is_retryable=details.get("is_retryable", not cause.non_retryable),
             failing_step=details.get("failing_step"),
             exit_code=details.get("exit_code"),
         )

@@ -14,12 +14,11 @@ with workflow.unsafe.imports_passed_through():
     from models.rules.build_payloads import Checkpoint, StageOutcome
     from models.rules.run_contract import Queue
 
-# what the world does wrong now and then is over in a minute, or a person has to look
+# the error border of the activities says which try was the last: an outage must use up none (docs/decisions/0011)
 _PATIENT = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2,
     maximum_interval=timedelta(seconds=20),
-    maximum_attempts=6,
 )
 
 

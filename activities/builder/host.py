@@ -62,6 +62,7 @@ class BuilderHost:
         self._tasks: list[asyncio.Task[None]] = []
         self._losing: dict[int, asyncio.Task[None]] = {}
         self._kept_at = 0.0
+        self._engine_fault: DomainError | None = None
         self._report: BuilderReport
 
     async def __aenter__(self) -> Self:
@@ -119,7 +120,12 @@ class BuilderHost:
         return bool(runs)
 
     async def _open(self, build: Checkpoint, run_id: str) -> BuildExecution | None:
-        """Open or join the build's execution; None while there is no slot."""
+        """Open or join the build's execution; None while there is no slot.
+
+        Raises what the engine's look met, before anything is begun.
+        """
+        if self._engine_fault is not None and (running := await self._live_elsewhere(build)) is not None:
+            return running
         try:
             async with self._database.transaction() as session:
                 execution, is_new = await ExecutionRepository(session).open_execution(
@@ -134,6 +140,19 @@ class BuilderHost:
             run.start(lambda: self._forget(token))
             self._hints.give(SLOTS, build_topic(build.build_id))
         return execution
+
+    async def _live_elsewhere(self, build: Checkpoint) -> BuildExecution | None:
+        """Look, while the engine did not answer, for an execution to watch; raise its error when there is none.
+
+        None when the engine answers again. Nothing may be begun before: each try would be an attempt that is lost.
+        """
+        async with self._database.transaction() as session:
+            running = await ExecutionRepository(session).live_execution(build.build_id)
+        if running is None:
+            self._report = await self._describe()
+            if self._engine_fault is not None:
+                raise self._engine_fault
+        return running
 
     def _forget(self, token: int) -> None:
         self._runs.pop(token, None)
@@ -179,17 +198,18 @@ class BuilderHost:
 
     async def _describe(self) -> BuilderReport:
         info: EngineInfo | None = None
-        error: str | None = None
+        fault: DomainError | None = None
         try:
             info = await self._engine.info()
         except DomainError as failure:
-            error = failure.detail
+            fault = failure
+        self._engine_fault = fault
         return BuilderReport(
             name=self.identity.name,
             incarnation=self.identity.incarnation,
             slots=self.identity.slots,
             engine_version=info.version if info is not None else None,
-            engine_error=error,
+            engine_error=fault.detail if fault is not None else None,
             is_limited=info is not None and info.honours_limits,
         )
 

@@ -46,14 +46,15 @@ class SourceHost(Protocol):
     async def resolve_tag(self, repo: str, tag: str) -> str:
         """Return the full commit sha (40 hex) that the tag names, annotated tags peeled. A pure read.
 
-        Raises RepositoryNotFound, TagNotFound, SourceHostUnreachable, SourceHostRateLimited, SourceHostDenied.
+        Raises RepositoryNotFound, TagNotFound, SourceHostUnreachable, SourceHostWrong, SourceHostRateLimited,
+        SourceHostDenied.
         """
         ...
 
     def tarball(self, repo: str, commit: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open the gzipped tarball of a commit as a stream of chunks; redirects are followed, the token stays home.
 
-        Raises, also in mid-stream, what resolve_tag raises, and SourceBroken when the stream ends before its length.
+        Raises, also in mid-stream, what resolve_tag raises; one that ends before its length is SourceHostUnreachable.
         """
         ...
 

@@ -18,6 +18,7 @@ from activities.source.archive import inspect_archive, measure
 from activities.source.tree import ArchiveLimits
 from activities.source.wanted import Wanted, wanted_for
 from activities.stoppable import run_stoppable
+from activities.waiting import WaitNote
 from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import SLOTS, Hints
@@ -104,12 +105,13 @@ class SourceActivities:
 
     async def _fetch(self, build: Checkpoint) -> StageOutcome:
         repo, commit = build.repo, build.variables["commit_sha"]
+        note = WaitNote(self._database, self._hints, build, may_be_told=activity.info().attempt > 1)
         folder = await asyncio.to_thread(self._area.folder, f"fetch-{build.build_id}-{activity.info().attempt}")
         path = folder / "source.tar.gz"
         try:
             try:
                 async with asyncio.timeout(self._download.longest.total_seconds()):
-                    await self._stream(repo, commit, path)
+                    await self._stream(repo, commit, path, note)
             except TimeoutError as error:
                 raise SourceHostUnreachable(
                     f"The source of {repo} did not arrive within {self._download.longest.total_seconds():.0f} seconds."
@@ -142,11 +144,12 @@ class SourceActivities:
             inputs = await BuildReading(session).inputs(build.build_id)
         return wanted_for(inputs.dockerfile_path, inputs.context)
 
-    async def _stream(self, repo: str, commit: str, path: Path) -> None:
+    async def _stream(self, repo: str, commit: str, path: Path, note: WaitNote) -> None:
         size_bytes = 0
         async with self._host.tarball(repo, commit) as chunks:
             with path.open("wb") as file:  # a local write of some KiB does not hold the loop up
                 async for chunk in chunks:
+                    await note.clear()  # it has come: an outage is over
                     size_bytes += len(chunk)
                     if size_bytes > self._download.largest_bytes:
                         raise SourceRefused(

@@ -44,6 +44,7 @@ from models.rules.errors.source import (
     SourceHostDenied,
     SourceHostRateLimited,
     SourceHostUnreachable,
+    SourceHostWrong,
 )
 from models.rules.run_contract import build_key
 
@@ -156,6 +157,7 @@ async def list_images(
             RepositoryNotFound,
             SourceHostRateLimited,
             SourceHostUnreachable,
+            SourceHostWrong,
             SourceHostDenied,
         ),
     },

@@ -15,6 +15,8 @@ from temporalio.client import Client
 
 from activities.adapters.temporal import TemporalRuns
 from activities.build_records import BuildRecordActivities
+from activities.error_border import ErrorBorder
+from activities.outages import StoredOutages
 from activities.relay.delivery import Delivery
 from activities.relay.kinds import deliverable_kinds
 from benchmarks.measures.bare_workflow import QUEUE, BareRun, BareWorkflow
@@ -86,12 +88,13 @@ async def _builds_worker(bench: BenchStack, client: Client) -> AsyncIterator[_Re
         running.push_async_callback(database.close)
         await database.migrate()
         hints = await running.enter_async_context(Hints(url))
+        border = ErrorBorder(StoredOutages(database, hints, patience=_STAYS_OPEN))
         records = BuildRecordActivities(database, hints, stays_open=_STAYS_OPEN)
         activities: dict[str, list[Callable[..., Any]]] = defaultdict(list)
         activities[Queue.BUILDS] += [records.claim_build, records.report_state, records.record_wish]
         for stage in STAGES:
             activities[stage.queue].append(_stage_that_does_nothing(stage.activity))
-        await running.enter_async_context(working(client, activities, {Queue.BUILDS: [ImageBuild]}))
+        await running.enter_async_context(working(client, activities, {Queue.BUILDS: [ImageBuild]}, border))
         kinds = deliverable_kinds(stays_open=_STAYS_OPEN)
         yield _Records(database, Delivery(database, TemporalRuns(client), kinds))
 

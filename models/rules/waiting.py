@@ -1,7 +1,7 @@
 """What an open build waits for, in a sentence."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 PAUSED = "An unpause: the build is paused, and enters no further state until then."
 
@@ -12,6 +12,21 @@ class ToldWait:
 
     what: str
     next_try_at: datetime | None = None
+
+
+SHORTEST_BACKOFF = timedelta(seconds=1)
+LONGEST_BACKOFF = timedelta(seconds=15)
+
+
+def next_try_in(waited: timedelta, patience: timedelta, asked_for: timedelta | None = None) -> timedelta | None:
+    """Return when to try again what has not been there for `waited`; None when that was long enough.
+
+    Who says himself when to come again (`asked_for`) is waited for until then, even beyond the patience.
+    """
+    left = max(patience, asked_for or patience) - waited
+    if left <= timedelta(0):
+        return None
+    return asked_for or min(max(waited / 2, SHORTEST_BACKOFF), LONGEST_BACKOFF, left)
 
 
 def sentence(*, is_paused: bool, told: ToldWait | None, place: int | None) -> str | None:

@@ -11,6 +11,11 @@ from tests.support.servers.product import Product, running_product
 @pytest_asyncio.fixture(scope="session")
 async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
     async with running_product(
-        tmp_path_factory.mktemp("product"), github_timeout=4, source_timeout=30, drain_timeout=5, builder_slots=2
+        tmp_path_factory.mktemp("product"),
+        github_timeout=4,
+        source_timeout=30,
+        drain_timeout=5,
+        outage_patience=15,
+        builder_slots=2,
     ) as running:
         yield running

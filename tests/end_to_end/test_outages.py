@@ -68,6 +68,7 @@ async def _check_fault(product: Product, fault: _Fault) -> None:
     row = await product.settled((await product.order(fault.name, commit))["id"], seconds=180)
     assert row["build_status"] == "failed"
     assert fault.says in row["build_error"]
+    assert "waited for" in row["build_error"]
     asked = (await product.sandbox.get("/_sandbox/requests")).json()["requests"]
     wanted = "git/ref" if fault.order["route"] == "ref" else "codeload"
     assert sum(fault.name in request["path"] and wanted in request["path"] for request in asked) > 2

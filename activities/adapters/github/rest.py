@@ -20,7 +20,7 @@ from activities.adapters.github.names import checked_sha, is_repository, is_tag
 from activities.ports.source_host import CommitDetails, RepositoryTag, TagReference
 from models.rules.errors.domain import DomainError
 from models.rules.errors.request import RequestInvalid
-from models.rules.errors.source import RepositoryNotFound, SourceBroken, SourceHostUnreachable, TagNotFound
+from models.rules.errors.source import RepositoryNotFound, SourceHostUnreachable, SourceHostWrong, TagNotFound
 
 _MOST_REDIRECTS = 5
 _DEEPEST_TAG = 10
@@ -198,7 +198,7 @@ class GitHub:
     async def _refusal(self, response: httpx.Response, wanted: str) -> DomainError:
         try:
             body = await self._body(response, _LARGEST_COMPLAINT_BYTES)
-        except SourceHostUnreachable:  # the status says enough
+        except (SourceHostUnreachable, SourceHostWrong):  # the status says enough
             body = b""
         complaint = answers.complaint_in(body)
         if self._token:
@@ -206,7 +206,7 @@ class GitHub:
         return answers.refusal(_host(response.url), response.status_code, response.headers, complaint, wanted)
 
     async def _body(self, response: httpx.Response, most_bytes: int = _LARGEST_ANSWER_BYTES) -> bytes:
-        """Read a short answer whole, within the longest silence. Raises SourceHostUnreachable."""
+        """Read a short answer whole, within the longest silence. Raises SourceHostUnreachable, SourceHostWrong."""
         content = bytearray()
         host = _host(response.url)
         try:
@@ -214,7 +214,7 @@ class GitHub:
                 async for chunk in response.aiter_bytes():
                     content += chunk
                     if len(content) > most_bytes:
-                        raise SourceHostUnreachable(f"{host} sent an endless answer; check GITHUB_API_URL.")
+                        raise SourceHostWrong(f"{host} sent an endless answer; check GITHUB_API_URL.")
         except (TimeoutError, httpx.HTTPError) as error:
             raise SourceHostUnreachable(f"{host} did not finish its answer; try again later.") from error
         return bytes(content)
@@ -230,11 +230,11 @@ class GitHub:
                 f"{host} fell silent for {self._silence_seconds:g} s, {size_bytes} bytes into {wanted}; try again."
             ) from error
         except httpx.TransportError as error:
-            raise SourceBroken(
+            raise SourceHostUnreachable(
                 f"{host} broke off after {size_bytes} bytes of {wanted}; a new download may bring it whole."
             ) from error
 
-    def _unanswered(self, error: httpx.HTTPError | httpx.InvalidURL, wanted: str) -> SourceHostUnreachable:
+    def _unanswered(self, error: httpx.HTTPError | httpx.InvalidURL, wanted: str) -> DomainError:
         # of a redirect only the host is told: its query may hold a ticket
         host = _host(error.request.url if isinstance(error, httpx.RequestError) else self._api)
         match error:
@@ -243,7 +243,7 @@ class GitHub:
             case httpx.ConnectError() | httpx.ProxyError():
                 cause = f"{host} cannot be reached for {wanted}"
             case httpx.TooManyRedirects() | httpx.UnsupportedProtocol() | httpx.InvalidURL():
-                cause = f"{host} sent us nowhere when asked for {wanted}"
+                return SourceHostWrong(f"{host} sent us nowhere when asked for {wanted}; check GITHUB_API_URL.")
             case _:
                 cause = f"{host} broke the connection when asked for {wanted}"
         return SourceHostUnreachable(f"{cause}; check the network and GITHUB_API_URL, then try again.")
@@ -252,7 +252,7 @@ class GitHub:
         try:
             return shape.validate_json(body)
         except ValidationError as error:
-            raise SourceHostUnreachable(
+            raise SourceHostWrong(
                 f"{_host(response.url)} answered something that is not GitHub's API; check GITHUB_API_URL and proxies."
             ) from error
 
@@ -265,7 +265,7 @@ class GitHub:
         except httpx.InvalidURL:
             url = httpx.URL()
         if (url.scheme, url.host, url.port) != (self._api.scheme, self._api.host, self._api.port):
-            raise SourceHostUnreachable(
+            raise SourceHostWrong(
                 f"{_host(self._api)} sent us to another host for the next page; check GITHUB_API_URL."
             )
         return str(url)

@@ -2,31 +2,22 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, null, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.rules.build_lifecycle import OPEN, BuildStatus, StateCode
-from models.rules.waiting import ToldWait, sentence
+from models.rules.waiting import ToldWait, next_try_in, sentence
 from models.tables.build import Build
 from models.tables.execution import BuildExecution
 from models.tables.waiting import BuildWait
 
 # between the end of an attempt and the report that follows from it, its build is in no queue
 _JUST_ENDED = timedelta(seconds=2)
-
-
-@dataclass(frozen=True)
-class Wait:
-    """How long a stage has been waiting, by the database's clock, and how many of its tries that cost."""
-
-    since: datetime
-    now: datetime
-    tries: int
 
 
 @dataclass(frozen=True)
@@ -69,6 +60,14 @@ def holds() -> ColumnElement[bool]:
     )
 
 
+def _has_worked_since() -> ColumnElement[bool]:
+    """Say in SQL whether an attempt began after the wait was told: then another one would be a new wait."""
+    return exists().where(
+        col(BuildExecution.build_id) == col(BuildWait.build_id),
+        col(BuildExecution.started_at) > col(BuildWait.told_at),
+    )
+
+
 class WaitRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -79,43 +78,52 @@ class WaitRepository:
         code: int,
         what: str,
         *,
-        run_id: str | None = None,
         next_try_in: timedelta | None = None,
         is_failed_try: bool = False,
-    ) -> Wait | None:
+    ) -> bool:
         """Store what the stage of a state waits for, over what it told before. A repeat says the same.
 
-        None, and nothing stored, when the build is not in that state any more, or another run has it.
+        False, and nothing stored, when the build is not in that state any more.
         """
         now = func.clock_timestamp()
-        is_running = and_(col(Build.status) == BuildStatus.RUNNING, col(Build.current_state) == code)
-        if run_id is not None:
-            is_running = and_(is_running, col(Build.run_id) == run_id)
         told = select(
             col(Build.id),
             col(Build.epoch),
             col(Build.seq),
             literal(what),
-            now + next_try_in if next_try_in is not None else literal(None),
+            now + next_try_in if next_try_in is not None else null(),
             now,
             now,
             literal(int(is_failed_try)),
-        ).where(col(Build.id) == build_id, is_running)
+        ).where(
+            col(Build.id) == build_id,
+            col(Build.status) == BuildStatus.RUNNING,
+            col(Build.current_state) == code,
+        )
         columns = ["build_id", "epoch", "seq", "waits_for", "next_try_at", "since", "told_at", "tries"]
         stored = postgresql.insert(BuildWait).from_select(columns, told)
         new = stored.excluded
         is_same_stay = and_(col(BuildWait.epoch) == new.epoch, col(BuildWait.seq) == new.seq)
+        goes_on = and_(is_same_stay, ~_has_worked_since())
         changes = {name: new[name] for name in columns[1:]} | {
-            "since": case((is_same_stay, func.coalesce(col(BuildWait.since), new.since)), else_=new.since),
+            "since": case((goes_on, func.coalesce(col(BuildWait.since), new.since)), else_=new.since),
             "tries": case((is_same_stay, col(BuildWait.tries) + new.tries), else_=new.tries),
         }
         written = stored.on_conflict_do_update(index_elements=["build_id"], set_=changes)
-        row = (
-            await self._session.execute(
-                written.returning(col(BuildWait.since), col(BuildWait.told_at), col(BuildWait.tries))
-            )
-        ).one_or_none()
-        return Wait(row.since or row.told_at, row.told_at, row.tries) if row is not None else None
+        return (await self._session.execute(written.returning(col(BuildWait.build_id)))).first() is not None
+
+    async def fail_try(
+        self, build_id: UUID, code: int, what: str, *, patience: timedelta, asked_for: timedelta | None = None
+    ) -> timedelta | None:
+        """Store that a try at a state met what cannot be reached, and say when the next one is to be.
+
+        None: it has waited long enough, since the first of them with no work in between.
+        """
+        waited = select(func.clock_timestamp() - col(BuildWait.since)).join(Build, holds())
+        waited = waited.where(col(Build.id) == build_id, ~_has_worked_since())
+        delay = next_try_in((await self._session.scalar(waited)) or timedelta(0), patience, asked_for)
+        await self.tell(build_id, code, what, next_try_in=delay, is_failed_try=True)
+        return delay
 
     async def clear(self, build_id: UUID, code: int) -> None:
         """Say that the stage of a state works again; how many tries the waiting cost stays known."""

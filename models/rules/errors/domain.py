@@ -23,6 +23,7 @@ class DomainError(Exception):
     code: ClassVar[str]  # snake_case; part of the API and of Temporal's failure type, never renamed
     status: ClassVar[int]  # what an HTTP caller sees
     retryable: ClassVar[bool] = False  # True: the same call may succeed later by itself
+    is_outage: ClassVar[bool] = False  # True: something cannot be reached or used now; builds wait for it
 
     def __init__(
         self, detail: str, *, retry_after: timedelta | None = None, in_the_way: ImageInTheWay | None = None

@@ -6,7 +6,7 @@ from models.rules.errors.domain import DomainError
 class EngineUnreachable(DomainError):
     """No answer from the Docker engine, or it went away in mid-build."""
 
-    code, status, retryable = "engine_unreachable", 503, True
+    code, status, retryable, is_outage = "engine_unreachable", 503, True, True
 
 
 class EngineRefused(DomainError):
@@ -44,9 +44,9 @@ class ExecutionLost(DomainError):
 
 
 class HostDiskFailed(DomainError):
-    """The builder host's disk is full or broken."""
+    """A host's disk is full or broken: a fault that passes when somebody makes room."""
 
-    code, status, retryable = "host_disk_failed", 503, True
+    code, status, retryable, is_outage = "host_disk_failed", 503, True, True
 
 
 class ImageGone(DomainError):

@@ -4,13 +4,19 @@ from models.rules.errors.domain import DomainError
 
 
 class SourceHostUnreachable(DomainError):
-    """GitHub is down, silent, or answers 5xx."""
+    """GitHub is down, silent, breaks off, or answers 5xx."""
 
-    code, status, retryable = "source_host_unreachable", 502, True
+    code, status, retryable, is_outage = "source_host_unreachable", 502, True, True
 
 
 class SourceHostRateLimited(DomainError):
-    code, status, retryable = "source_host_rate_limited", 429, True
+    code, status, retryable, is_outage = "source_host_rate_limited", 429, True, True
+
+
+class SourceHostWrong(DomainError):
+    """What answers is not GitHub's API: its address is wrong, or a proxy on the way, which may be so for a moment."""
+
+    code, status, retryable = "source_host_wrong", 502, True
 
 
 class SourceHostDenied(DomainError):
@@ -32,7 +38,7 @@ class CommitMismatch(DomainError):
 
 
 class SourceBroken(DomainError):
-    """The download was cut off or is damaged: another try may bring it whole."""
+    """What was downloaded is damaged: another try may bring it whole."""
 
     code, status, retryable = "source_broken", 502, True
 

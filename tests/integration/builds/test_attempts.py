@@ -12,7 +12,7 @@ from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.build_lifecycle import BuildStatus, StateCode
 from models.rules.errors.database import DatabaseUnreachable
-from models.rules.errors.engine import BuildCancelled, ExecutionLost
+from models.rules.errors.engine import BuildCancelled, EngineUnreachable, ExecutionLost
 from standalone.servers.postgres import EmbeddedPostgres
 from tests.support.builds.builder_hosts import KEY, Hosts
 from tests.support.builds.stored_builds import StoredBuilds
@@ -112,6 +112,42 @@ async def test_an_attempt_whose_lease_runs_out_is_tried_again_and_its_work_ends(
 
         await eventually(is_over)
     assert await outcomes(builds) == ["lost", "succeeded"]
+
+
+async def test_while_the_engine_is_away_nothing_is_begun(hosts: Hosts, builds: StoredBuilds) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-1") as host:
+        own = await host.watch(build)
+        host.engine.is_away = True
+        (await host.engine.next_build()).lose()
+        with pytest.raises(EngineUnreachable):
+            await own
+
+        async def is_noticed() -> bool:
+            [seen] = await builds.fetch("SELECT engine_error FROM builders")
+            return seen["engine_error"] is not None
+
+        await eventually(is_noticed)
+        for _try in range(3):
+            with pytest.raises(EngineUnreachable):
+                await (await host.watch(build))
+        assert await outcomes(builds) == ["lost"]
+        host.engine.is_away = False
+        again = await host.watch(build)  # at once, whatever the last look at the engine met
+        (await host.engine.next_build(2)).succeed()
+        assert (await again).variables["image_id"] == IMAGE_ID
+    assert await outcomes(builds) == ["lost", "succeeded"]
+
+
+async def test_an_attempt_on_another_host_is_watched_though_the_own_engine_is_away(
+    hosts: Hosts, builds: StoredBuilds
+) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-1", engine_is_away=True) as watching, hosts.running("host-2") as building:
+        own = await building.watch(build)
+        watched = await watching.watch(build)
+        (await building.engine.next_build()).succeed()
+        assert (await own).variables == (await watched).variables
 
 
 async def test_an_attempt_that_ends_by_a_wanted_cancel_cancels_the_build_for_all_who_watch(

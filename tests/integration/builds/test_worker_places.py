@@ -19,6 +19,7 @@ from tests.support.builds.build_trials import temporal_server
 from tests.support.builds.stored_build_rows import COMMIT
 from tests.support.builds.stored_builds import Ordered, StoredBuilds
 from tests.support.eventually import eventually
+from tests.support.fakes.outages import FakeOutages
 from tests.support.fakes.source_host import FakeSourceHost
 
 MORE_THAN_LIGHT_ACTIVITIES_RUN_AT_ONCE = 66
@@ -41,6 +42,7 @@ async def test_the_next_build_finds_a_place_to_fetch_in_however_many_wait(
             store=LocalStore(tmp_path / "objects"),
             area=stack.enter_context(WorkArea(tmp_path / "work")),
             instance="an-instance",
+            outages=FakeOutages(),
         )
         for worker in workflow_workers(parts):
             await stack.enter_async_context(worker)

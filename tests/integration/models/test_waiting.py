@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from activities.waiting import WaitNote
 from models.postgres.database import Database
@@ -14,7 +15,7 @@ from models.postgres.hints import Hints
 from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
 from models.repositories.image.reading import ImageReading
-from models.repositories.queue.waiting import Wait, WaitRepository
+from models.repositories.queue.waiting import WaitRepository
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.waiting import PAUSED
 from models.tables.execution import BuildExecution
@@ -30,9 +31,24 @@ class Waits:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def tell(self, build: Ordered, code: int, what: str = GITHUB, **more: object) -> Wait | None:
+    async def tell(
+        self, build: Ordered, code: int, what: str = GITHUB, *, next_try_in: timedelta | None = None
+    ) -> bool:
         async with self.database.transaction() as session:
-            return await WaitRepository(session).tell(build.build_id, code, what, **more)  # type: ignore[arg-type]  # as the tests spell it
+            return await WaitRepository(session).tell(build.build_id, code, what, next_try_in=next_try_in)
+
+    async def fail(self, build: Ordered, code: int = 10, *, asked_for: timedelta | None = None) -> timedelta | None:
+        """Fail a try at a state, as GitHub's outage does; it is borne for half a minute."""
+        async with self.database.transaction() as session:
+            return await WaitRepository(session).fail_try(
+                build.build_id, code, GITHUB, patience=timedelta(seconds=30), asked_for=asked_for
+            )
+
+    async def back_in_time(self, by: timedelta) -> None:
+        """Let what was told have been told earlier."""
+        async with self.database.transaction() as session:
+            earlier = "since = since - CAST(:by AS interval), told_at = told_at - CAST(:by AS interval)"
+            await session.execute(text(f"UPDATE build_waits SET {earlier}"), {"by": by})
 
     async def clear(self, build: Ordered, code: int) -> None:
         async with self.database.transaction() as session:
@@ -83,25 +99,45 @@ async def test_a_build_shows_what_its_stage_waits_for_until_it_works_again(build
 
 async def test_the_next_try_is_named(builds: StoredBuilds, waits: Waits) -> None:
     build = await builds.running(at=10)
-    told = await waits.tell(build, 10, next_try_in=timedelta(seconds=90))
-    assert told is not None
-    next_try = told.now + timedelta(seconds=90)
-    assert await waits.shown(build) == f"{GITHUB} The next try is at {next_try:%H:%M:%S} UTC."
+    await waits.tell(build, 10, next_try_in=timedelta(seconds=90))
+    [told] = await builds.fetch("SELECT told_at + interval '90 seconds' AS next_try FROM build_waits")
+    assert await waits.shown(build) == f"{GITHUB} The next try is at {told['next_try']:%H:%M:%S} UTC."
 
 
-async def test_waiting_is_as_long_as_since_it_began_and_counts_its_tries(builds: StoredBuilds, waits: Waits) -> None:
+async def test_tries_come_more_rarely_until_the_patience_is_over(builds: StoredBuilds, waits: Waits) -> None:
     build = await builds.running(at=10)
-    first = await waits.tell(build, 10, is_failed_try=True)
-    again = await waits.tell(build, 10, REGISTRY, is_failed_try=True)
-    assert first is not None
-    assert again is not None
-    assert (again.since, again.tries) == (first.since, 2)
-    assert again.now > first.now
-    await waits.clear(build, 10)
-    anew = await waits.tell(build, 10, is_failed_try=True)
-    assert anew is not None
-    assert anew.since > again.now, "it had worked in between"
-    assert (anew.tries, await waits.tries(build)) == (3, 3)
+    delays = [await waits.fail(build)]
+    for seconds in (10, 18, 3):
+        await waits.back_in_time(timedelta(seconds=seconds))
+        delays.append(await waits.fail(build))
+    assert delays[0] == timedelta(seconds=1)
+    assert delays[1] is not None
+    assert delays[2] is not None
+    assert timedelta(seconds=5) <= delays[1] < timedelta(seconds=6)
+    assert delays[2] < timedelta(seconds=2), "the last try comes when the patience ends"
+    assert delays[3] is None
+    assert await waits.tries(build) == 4
+
+
+async def test_who_says_when_to_come_again_is_left_alone_until_then(builds: StoredBuilds, waits: Waits) -> None:
+    build = await builds.running(at=10)
+    hour = timedelta(hours=1)
+    assert await waits.fail(build, asked_for=hour) == hour
+    await waits.back_in_time(hour)
+    assert await waits.fail(build, asked_for=hour) is None, "it was said once too often"
+    assert await waits.fail(build) is None
+
+
+async def test_what_worked_in_between_is_waited_for_anew(builds: StoredBuilds, waits: Waits) -> None:
+    fetching, building = await builds.running(at=20), await builds.running(at=40)
+    for build, code in ((fetching, 20), (building, 40)):
+        await waits.fail(build, code)
+    await waits.back_in_time(timedelta(seconds=30))
+    await waits.clear(fetching, 20)
+    await waits.end(await waits.attempt(building))
+    for build, code in ((fetching, 20), (building, 40)):
+        assert await waits.fail(build, code) == timedelta(seconds=1)
+        assert await waits.tries(build) == 2, "yet no try is forgotten: Temporal counts them all"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +148,7 @@ async def test_nothing_is_left_of_it_when_the_run_reports(
     builds: StoredBuilds, waits: Waits, then: BuildStatus, code: int
 ) -> None:
     build = await builds.running(at=10)
-    await waits.tell(build, 10, is_failed_try=True)
+    await waits.fail(build)
     await builds.report(build, then, code, 2, failure=BROKEN if then == BuildStatus.FAILED else None)
     assert await waits.shown(build) is None
     assert await waits.tries(build) == 0
@@ -130,13 +166,11 @@ async def test_nothing_is_left_of_it_when_another_run_takes_over(builds: StoredB
     await waits.tell(build, 10)
     await builds.claim(build, "run-2")
     assert await waits.shown(build) is None
-    assert await waits.tell(build, 10, run_id="run-1") is None
-    assert await waits.shown(build) is None
 
 
 async def test_a_stage_that_was_left_tells_nothing_any_more(builds: StoredBuilds, waits: Waits) -> None:
     build = await builds.running(at=40)
-    assert await waits.tell(build, 20) is None
+    assert not await waits.tell(build, 20)
     await waits.tell(build, 40, REGISTRY)
     await waits.clear(build, 20)
     assert await waits.shown(build) == REGISTRY

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
+from activities.outages import Outages
 from activities.ports.runs import RunAddress
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.build_payloads import Checkpoint
@@ -28,6 +29,9 @@ class BuildRows(Protocol):
     def record_activities(self) -> Sequence[Callable[..., Any]]:
         """claim_build, report_state and record_wish."""
         ...
+
+    @property
+    def outages(self) -> Outages: ...
 
     async def order(self, name: str) -> RunAddress:
         """Write a new build of `name`:v1 and have it delivered."""

@@ -17,6 +17,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.adapters.temporal import TemporalRuns, connect
 from activities.error_border import ErrorBorder
+from activities.outages import Outages
 from activities.ports.runs import RunAddress
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.run_contract import Queue
@@ -176,13 +177,15 @@ class Trials:
 
 
 @asynccontextmanager
-async def stored_trials(temporal_address: str, database_url: str) -> AsyncIterator[Trials]:
-    """Run workers and a relay over rows in this database."""
+async def stored_trials(
+    temporal_address: str, database_url: str, *, patience: timedelta = timedelta(minutes=30)
+) -> AsyncIterator[Trials]:
+    """Run workers and a relay over rows in this database; `patience` is for outages."""
     async with AsyncExitStack() as stack:
         client = await connect(lazy=False, address=temporal_address)
         runs = RunsWithLimits(client)
         history = TemporalRuns(client)
-        rows = await stack.enter_async_context(stored_build_rows(database_url, runs, history))
+        rows = await stack.enter_async_context(stored_build_rows(database_url, runs, history, patience=patience))
         stages = FakeStages(rows)
         await stack.enter_async_context(running_workers(client, rows, stages))
         yield Trials(client, rows, stages, runs)
@@ -199,24 +202,31 @@ async def running_workers(
 
 def running_runs(client: Client, rows: BuildRows, *interceptors: Interceptor) -> Worker:
     """Return the worker of runs and their records, to be entered."""
-    return _worker(client, Queue.BUILDS, rows.record_activities, *interceptors, workflows=[ImageBuild])
+    return _worker(client, Queue.BUILDS, rows.record_activities, rows.outages, *interceptors, workflows=[ImageBuild])
 
 
 @asynccontextmanager
 async def running_stages(client: Client, stages: FakeStages) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         for queue in (Queue.SOURCE, Queue.DOCKER, Queue.ENGINE, HOST_QUEUE):
-            await stack.enter_async_context(_worker(client, queue, stages.activities))
+            await stack.enter_async_context(_worker(client, queue, stages.activities, stages.outages))
         yield
 
 
-def _worker(client: Client, queue: str, activities: Any, *interceptors: Interceptor, workflows: Any = ()) -> Worker:
+def _worker(
+    client: Client,
+    queue: str,
+    activities: Any,
+    outages: Outages,
+    *interceptors: Interceptor,
+    workflows: Any = (),
+) -> Worker:
     return Worker(
         client,
         task_queue=queue,
         workflows=workflows,
         activities=activities,
-        interceptors=[ErrorBorder(), *interceptors],
+        interceptors=[ErrorBorder(outages), *interceptors],
         max_cached_workflows=500,
         max_heartbeat_throttle_interval=_BEATS,
         default_heartbeat_throttle_interval=_BEATS,

@@ -54,10 +54,11 @@ class Hosts:
         self.store = LocalStore(folder / "objects")
 
     @asynccontextmanager
-    async def running(self, name: str, *, slots: int = 2) -> AsyncIterator[Host]:
+    async def running(self, name: str, *, slots: int = 2, engine_is_away: bool = False) -> AsyncIterator[Host]:
         """Run a builder host until the block ends, which stops it in order."""
         identity = BuilderIdentity(name, slots, "an-instance", timedelta(hours=1))
         engine = MemoryEngine()
+        engine.is_away = engine_is_away
         with WorkArea(self._folder / name) as area:
             builder = BuilderHost(
                 identity,

@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from activities.adapters.temporal import TemporalRuns
 from activities.build_records import BuildRecordActivities
+from activities.outages import StoredOutages
 from activities.ports.runs import RunAddress, Runs
 from activities.relay.ended_runs import EndedRuns
 from activities.relay.relay import Relay
@@ -35,7 +36,8 @@ SECRET = "a-build-args-value-that-no-history-may-show"
 class StoredBuildRows:
     """Implements tests.support.build_rows.BuildRows."""
 
-    def __init__(self, database: Database, hints: Hints) -> None:
+    def __init__(self, database: Database, hints: Hints, patience: timedelta = timedelta(minutes=30)) -> None:
+        self.outages = StoredOutages(database, hints, patience=patience)
         self._database = database
         self._hints = hints
         self._records = BuildRecordActivities(database, hints, stays_open=STAYS_OPEN)
@@ -95,7 +97,9 @@ class StoredBuildRows:
 
 
 @asynccontextmanager
-async def stored_build_rows(url: str, runs: Runs, history: TemporalRuns) -> AsyncIterator[StoredBuildRows]:
+async def stored_build_rows(
+    url: str, runs: Runs, history: TemporalRuns, *, patience: timedelta
+) -> AsyncIterator[StoredBuildRows]:
     """Run a relay over the database of this URL, and give the rows that it delivers."""
     database = Database(url, pool_size=10)
     async with Hints(url) as hints:
@@ -105,7 +109,7 @@ async def stored_build_rows(url: str, runs: Runs, history: TemporalRuns) -> Asyn
             name="relay",
         )
         try:
-            yield StoredBuildRows(database, hints)
+            yield StoredBuildRows(database, hints, patience)
         finally:
             relay.cancel()
             with suppress(asyncio.CancelledError):

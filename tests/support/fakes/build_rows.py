@@ -28,6 +28,7 @@ from models.rules.errors.request import BuildStateConflict
 from models.rules.identifiers import new_id
 from tests.support.builds.addresses import address, build_of, order_in
 from tests.support.builds.build_rows import RowNow
+from tests.support.fakes.outages import FakeOutages
 
 _STAYS_OPEN = timedelta(days=14)
 
@@ -64,6 +65,7 @@ class FakeBuildRows:
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
+        self.outages = FakeOutages()
         self._rows: dict[UUID, _Row] = {}
         self._deliveries: set[asyncio.Task[None]] = set()
         self.when_failed: Callable[[RunAddress], None] = lambda _run: None  # called in the failed report's activity

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from activities.ports.engine import EngineBuildRequest, EngineImage, EngineInfo, EngineOutcome, EngineProgress
-from models.rules.errors.engine import BuildCancelled, ImageGone
+from models.rules.errors.engine import BuildCancelled, EngineUnreachable, ImageGone
 from tests.support.eventually import eventually
 
 IMAGE_ID = "sha256:" + "ef" * 32
@@ -20,6 +20,7 @@ class MemoryBuild:
         self.progress = EngineProgress()
         self.log_loss: str | None = None
         self.is_cancelled = False
+        self.is_lost = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         log_path.touch()
 
@@ -31,8 +32,15 @@ class MemoryBuild:
     def succeed(self) -> None:
         self._end.set_result(None)
 
+    def lose(self) -> None:
+        """End as when the engine dies."""
+        self.is_lost = True
+        self._end.set_result(None)
+
     async def result(self) -> EngineOutcome:
         await asyncio.shield(self._end)
+        if self.is_lost:
+            raise EngineUnreachable("The engine went away in the middle of the build.")
         if self.is_cancelled:
             raise BuildCancelled("The engine's work was ended.")
         return EngineOutcome(IMAGE_ID)
@@ -48,9 +56,12 @@ class MemoryEngine:
 
     def __init__(self) -> None:
         self.builds: list[MemoryBuild] = []
+        self.is_away = False
         self._tags: dict[str, str] = {}  # name:tag, image id
 
     async def info(self) -> EngineInfo:
+        if self.is_away:
+            raise EngineUnreachable("The engine does not answer.")
         return EngineInfo(version="20.10.24", api_version="1.41", honours_limits=False)
 
     async def start_build(self, request: EngineBuildRequest, work_dir: Path) -> MemoryBuild:

@@ -107,6 +107,7 @@ def goes_back(to: int) -> Behaviour:
 class FakeStages:
     def __init__(self, rows: BuildRows) -> None:
         self._rows = rows
+        self.outages = rows.outages
         self._scripts: dict[tuple[str, str], list[Behaviour]] = {}
         self.calls: list[tuple[str, str]] = []  # image, stage
 

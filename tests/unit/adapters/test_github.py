@@ -16,10 +16,10 @@ from models.rules.errors.domain import DomainError
 from models.rules.errors.request import RequestInvalid
 from models.rules.errors.source import (
     RepositoryNotFound,
-    SourceBroken,
     SourceHostDenied,
     SourceHostRateLimited,
     SourceHostUnreachable,
+    SourceHostWrong,
     TagNotFound,
 )
 from tests.support.servers.sandbox_server import RunningSandbox, git, make_repository, running_sandbox
@@ -285,7 +285,7 @@ async def test_an_empty_token_is_none(sandbox: RunningSandbox) -> None:
         ({"rate_limit": "primary"}, SourceHostRateLimited),
         ({"rate_limit": "secondary"}, SourceHostRateLimited),
         ({"cut_off_after_bytes": 5}, SourceHostUnreachable),
-        ({"corrupt": True}, SourceHostUnreachable),
+        ({"corrupt": True}, SourceHostWrong),
     ],
     ids=str,
 )
@@ -357,7 +357,7 @@ async def test_a_download_that_is_cut_off_is_broken_and_the_next_is_whole(
 ) -> None:
     commit = _hello(sandbox, "v1.0.0")
     sandbox.order(route="tarball", cut_off_after_bytes=100, times=1)
-    with pytest.raises(SourceBroken, match="after 100 bytes"):
+    with pytest.raises(SourceHostUnreachable, match="after 100 bytes"):
         await _download(github, "demo/hello", commit)
     assert gzip.decompress(await _download(github, "demo/hello", commit))
 
@@ -400,6 +400,6 @@ async def test_a_host_that_is_no_github_is_told_as_such(sandbox: RunningSandbox)
     """The sandbox's own routes answer JSON, and 200, but nothing that GitHub would say."""
     elsewhere = GitHub(f"{sandbox.url}/_sandbox/health?", None, PATIENT)
     for call in (elsewhere.resolve_tag("a/b", "v1"), elsewhere.tags("a/b", 1), elsewhere.commit("a/b", NOWHERE)):
-        with pytest.raises(SourceHostUnreachable, match="not GitHub's API"):
+        with pytest.raises(SourceHostWrong, match="not GitHub's API"):
             await call
     await elsewhere.aclose()
