@@ -27,7 +27,7 @@ from models.postgres.database import Session
 from models.repositories.idempotency import KeptAnswer
 from models.repositories.image.orders import ImageOrders
 from models.repositories.image.reading import ImageReading, PageKey
-from models.rules.errors.database import DatabaseBusy, DatabaseUnreachable, PoolExhausted
+from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.domain import DomainError
 from models.rules.errors.request import (
     BodyTooLarge,
@@ -48,7 +48,7 @@ from models.rules.errors.source import (
 )
 from models.rules.run_contract import build_key
 
-_ALWAYS = answers(RequestInvalid, DatabaseUnreachable, DatabaseBusy, PoolExhausted)
+_ALWAYS = answers(RequestInvalid, *DATABASE_AWAY)
 
 router = APIRouter(prefix=IMAGES, tags=["Images"], route_class=KeepingRoute)
 
@@ -66,9 +66,7 @@ router = APIRouter(prefix=IMAGES, tags=["Images"], route_class=KeepingRoute)
             IdempotencyKeyReused,
             ImageExists,
             QueueFull,
-            DatabaseUnreachable,
-            DatabaseBusy,
-            PoolExhausted,
+            *DATABASE_AWAY,
             CrossOriginWrite,
             BodyTooLarge,
         ),

@@ -20,7 +20,7 @@ from api.logs.streams import AttemptBegan, LogPlace
 from api.parts import UsableApi
 from api.paths import IMAGES
 from models.repositories.log.facts import LogFacts, StoredLog
-from models.rules.errors.database import DatabaseUnreachable, PoolExhausted
+from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.request import ImageNotFound, LogNotFound, RequestInvalid
 
 Attempt = Annotated[int, IntegerFrom(1, LARGEST_ID)]
@@ -32,8 +32,7 @@ _ANSWERS = answers(
     RequestInvalid,
     ImageNotFound,
     LogNotFound,
-    DatabaseUnreachable,
-    PoolExhausted,
+    *DATABASE_AWAY,
 )
 _STREAM_DESCRIPTION = """Server-sent events, at any process of the API:
 

@@ -14,12 +14,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, exc, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Connection, event, exc, text
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from models.rules.errors.database import DatabaseBusy, DatabaseUnreachable, NameTaken, PoolExhausted, SchemaUnknown
+from models.rules.errors.database import (
+    DATABASE_AWAY,
+    DatabaseBusy,
+    DatabaseFull,
+    DatabaseReadOnly,
+    DatabaseUnreachable,
+    NameTaken,
+    PoolExhausted,
+    SchemaUnknown,
+)
 from models.rules.errors.domain import DomainError
 from models.tables.families import all_tables
 
@@ -34,14 +43,21 @@ _STATEMENT_MILLISECONDS = 30_000
 _FAREWELL_SECONDS = 0.5  # for each connection, one after the other
 _LONGEST_REASON = 200
 _RETRY_AFTER = timedelta(seconds=2)
+_RETRY_WHEN_FULL_AFTER = timedelta(seconds=30)  # somebody has to make room first
 # any number that nobody else uses; one key for all that migrates
 _MIGRATION_LOCK = 7_120_733_012
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 # what asyncpg raises while a server is starting, stopping, gone or full
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
-_BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.QueryCanceledError)
+_BUSY = (
+    *(asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.QueryCanceledError),
+    *(asyncpg.LockNotAvailableError, asyncpg.IdleInTransactionSessionTimeoutError),
+    asyncpg.InsufficientResourcesError,  # memory, or a limit of its configuration; the others of its class come before
+)
+_FULL = (asyncpg.DiskFullError, asyncpg.PostgresIOError)
 _REFUSED = (
     *(asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError),
+    *(asyncpg.DatabaseDroppedError, asyncpg.IdleSessionTimeoutError),
     *(asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),  # a wrong DATABASE_URL
 )
 
@@ -81,11 +97,14 @@ class Database:
             },
         )
 
+        # what takes no writes any more was the primary once: leave it, and all connections from before, for the new one
+        event.listen(self._engine.sync_engine, "handle_error", _leave_standby)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Give a session whose transaction commits at the end, or rolls back when anything is raised.
 
-        Raises DatabaseUnreachable or PoolExhausted, from the body as well.
+        Raises what DATABASE_AWAY names, from the body as well.
         """
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
@@ -130,11 +149,11 @@ class Database:
     async def sole_holder(self, name: str) -> AsyncIterator[None]:
         """Hold a name that no other process may hold at once; raise NameTaken when one still does after a while.
 
-        Raises DatabaseUnreachable when it cannot even ask.
+        Raises what DATABASE_AWAY names when it cannot even ask.
         """
         try:
             connection = await asyncpg.connect(self.url, timeout=_CONNECT_SECONDS, command_timeout=_HOLD_WAIT_SECONDS)
-        except _AWAY as error:
+        except (*_AWAY, asyncpg.PostgresError) as error:
             _raise_named(error)
         try:
             try:
@@ -143,6 +162,8 @@ class Database:
                 raise NameTaken(
                     f"Another process is running as '{name}' on this database; give this one another name."
                 ) from error
+            except (OSError, asyncpg.PostgresError) as error:
+                _raise_named(error)
             yield
         finally:
             connection.terminate()
@@ -197,6 +218,8 @@ def _raise_named(error: Exception) -> NoReturn:
     if isinstance(error, exc.TimeoutError):
         raise PoolExhausted("Too many requests at once; try again in a moment.", retry_after=_RETRY_AFTER) from error
     root = _root(error)
+    if isinstance(root, (*_FULL, asyncpg.ReadOnlySQLTransactionError)):
+        _raise_unwritable(error, root)
     is_away = isinstance(error, exc.DBAPIError) and error.connection_invalidated
     if is_away or isinstance(root, (*_AWAY, *_REFUSED)) or isinstance(error, _AWAY):
         raise DatabaseUnreachable(
@@ -207,6 +230,27 @@ def _raise_named(error: Exception) -> NoReturn:
             "The database is too busy for this; nothing was changed. Try again in a moment.", retry_after=_RETRY_AFTER
         ) from error
     raise error
+
+
+def _raise_unwritable(error: Exception, root: BaseException) -> NoReturn:
+    is_full = isinstance(root, _FULL)
+    # no caller can do anything about it: let whoever runs the database read it
+    log.error("database_not_writable", extra={"reason": str(root).partition("\n")[0][:_LONGEST_REASON]})
+    if is_full:
+        raise DatabaseFull(
+            "The database cannot write, because its disk is full or failing; nothing was changed. Try again when there"
+            " is room.",
+            retry_after=_RETRY_WHEN_FULL_AFTER,
+        ) from error
+    raise DatabaseReadOnly(
+        "The database takes no changes just now; nothing was changed. Try again in a moment.",
+        retry_after=_RETRY_AFTER,
+    ) from error
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    if isinstance(_root(context.original_exception), asyncpg.ReadOnlySQLTransactionError):
+        context.is_disconnect = True
 
 
 def _root(error: BaseException) -> BaseException | None:
@@ -226,14 +270,17 @@ def reason_of(error: DomainError) -> str:
 
 
 async def wait_until_migrated(database: Database, *, patience: timedelta) -> None:
-    """Migrate, trying again while Postgres cannot be reached; raise DatabaseUnreachable after `patience`."""
+    """Migrate, trying again while Postgres is away; raise what DATABASE_AWAY names after `patience`."""
     deadline = asyncio.get_running_loop().time() + patience.total_seconds()
     while True:
         try:
             await database.migrate()
-        except DatabaseUnreachable as error:
+        except DATABASE_AWAY as error:
             reason = reason_of(error)
-            if asyncio.get_running_loop().time() > deadline:
+            is_late = asyncio.get_running_loop().time() > deadline
+            if is_late and not isinstance(error, DatabaseUnreachable):
+                raise
+            if is_late:
                 raise DatabaseUnreachable(
                     f"The database at {database.address} cannot be reached ({reason}); start it, or set DATABASE_URL"
                     " to one that runs."

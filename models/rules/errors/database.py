@@ -13,12 +13,24 @@ class DatabaseBusy(DomainError):
     code, status, retryable = "database_busy", 503, True
 
 
+class DatabaseFull(DomainError):
+    """Postgres cannot write to its disk, which is full or failing. Nothing was changed."""
+
+    code, status, retryable = "database_full", 503, True
+
+
+class DatabaseReadOnly(DomainError):
+    """Postgres takes no writes: it is a standby, or was set so. Nothing was changed."""
+
+    code, status, retryable = "database_read_only", 503, True
+
+
 class PoolExhausted(DomainError):
     code, status, retryable = "pool_exhausted", 503, True
 
 
 # what passes by itself when Postgres does again
-DATABASE_AWAY = (DatabaseUnreachable, DatabaseBusy, PoolExhausted)
+DATABASE_AWAY = (DatabaseUnreachable, DatabaseBusy, DatabaseFull, DatabaseReadOnly, PoolExhausted)
 
 
 class NameTaken(DomainError):

@@ -11,21 +11,24 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from models.postgres.database import Database
 from standalone.free_ports import LOOPBACK, free_port
 from standalone.servers.postgres import EmbeddedPostgres
 from tests.support.builds.api_builds import ReportingBuilder
 from tests.support.eventually import eventually
 from tests.support.log_reader import read_stream
-from tests.support.servers.api_server import gauge, order_of, running_api
+from tests.support.servers.api_server import RunningApi, gauge, order_of, running_api
 
 IMAGES = "/api/v1/images"
+UNREACHABLE = "database_unreachable"
 
 
 def _check_away(answer: httpx.Response) -> None:
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["code"] == "database_unreachable"
+    assert answer.json()["code"] == UNREACHABLE
     assert int(answer.headers["retry-after"]) >= 1
 
 
@@ -79,6 +82,36 @@ async def test_a_postgres_that_takes_no_new_connection_is_not_ready_though_poole
         assert answer.status_code == 503
         assert (await server.http.get(IMAGES)).is_success, "by a connection that was open before"
         os.kill(postgres.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "code"),
+    [("53100", "database_full"), ("25006", "database_read_only"), ("53200", "database_busy"), ("57P01", UNREACHABLE)],
+)
+async def test_a_database_that_cannot_write_is_503_and_keeps_no_key(
+    server: RunningApi, database: Database, sqlstate: str, code: str
+) -> None:
+    """As Postgres says it when its disk is full, after a failover, without memory, and while it is being stopped."""
+    image = await server.order("before")
+    raising = f"BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{sqlstate}'; END"
+    refuse_writes = (
+        f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ {raising} $$",
+        "CREATE TRIGGER refused BEFORE INSERT ON builds EXECUTE FUNCTION refuse()",
+    )
+    async with database.transaction() as session:
+        for statement in refuse_writes:
+            await session.execute(text(statement))
+    key = {"Idempotency-Key": "order-1"}
+    for _time in range(2):
+        refused = await server.http.post(IMAGES, json=order_of("other"), headers=key)
+        assert (refused.status_code, refused.json()["code"]) == (503, code)
+        assert int(refused.headers["retry-after"]) >= 1
+        assert "no room" not in refused.text
+    assert (await server.http.get(f"{IMAGES}/{image['id']}")).status_code == 200
+    async with database.transaction() as session:
+        await session.execute(text("DROP FUNCTION refuse CASCADE"))
+    taken = await server.http.post(IMAGES, json=order_of("other"), headers=key)
+    assert (taken.status_code, "idempotency-replayed" in taken.headers) == (201, False)
 
 
 @asynccontextmanager
