@@ -38,7 +38,7 @@ HEADER_PARAMETER = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": f"^{_KEY.pattern}$"},
 }
 
-Work = Callable[[Session], Awaitable[KeptAnswer]]
+Deed = Callable[[Session], Awaitable[KeptAnswer]]
 
 
 class JsonRequest(Request):
@@ -96,10 +96,10 @@ class GivenAnswer:
         return Response(self.answer.body, self.answer.status, headers, self.answer.media_type)
 
 
-async def answer_once(request: Request, who: Caller, database: Database, work: Work) -> GivenAnswer:
-    """Do `work` in one transaction and keep its answer under the request's key, if it bears one.
+async def answer_once(request: Request, who: Caller, database: Database, deed: Deed) -> GivenAnswer:
+    """Do `deed` in one transaction and keep its answer under the request's key, if it bears one.
 
-    A refusal undoes the work and is kept like any answer, unless it is 500 or above: that undoes all, the key's use
+    A refusal undoes the deed and is kept like any answer, unless it is 500 or above: that undoes all, the key's use
     as well, and is raised. Raises IdempotencyKeyReused, RequestInvalid for a key that is none.
     """
     key = await _key_of(request, who)
@@ -109,16 +109,16 @@ async def answer_once(request: Request, who: Caller, database: Database, work: W
             first = await kept.lock_or_recall(key)
             if first is not None:
                 return GivenAnswer(first, is_replayed=True)
-        answer = await _answer(request, session, work)
+        answer = await _answer(request, session, deed)
         if key is not None:
             await kept.keep(key, answer)
     return GivenAnswer(answer, is_replayed=False)
 
 
-async def _answer(request: Request, session: Session, work: Work) -> KeptAnswer:
+async def _answer(request: Request, session: Session, deed: Deed) -> KeptAnswer:
     try:
         async with session.begin_nested():
-            return await work(session)
+            return await deed(session)
     except DomainError as refusal:
         if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise

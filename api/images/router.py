@@ -1,9 +1,10 @@
 """Images: ordering one, which starts a build, and reading them."""
 
-from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
@@ -11,9 +12,10 @@ from starlette.responses import Response
 from api.border.conditional import UNCHANGED
 from api.border.cursors import cursor_of, place_of
 from api.border.demand import IntegerFrom
-from api.border.idempotency import HEADER_PARAMETER, JSON, KeepingRoute, answer_once
+from api.border.idempotency import HEADER_PARAMETER, JSON, KeepingRoute
 from api.border.problems import answers
 from api.border.routing import readable
+from api.commands import carry_out
 from api.described_headers import header
 from api.images.github_tags import MOST_TAGS
 from api.images.parameters import ImageId, Limit, ListedImages, LogLines, Wait, listed_images
@@ -21,14 +23,13 @@ from api.images.reading import SETTLED, read_image
 from api.images.schemas import ImageAnswer, ImageRequest, images_json
 from api.images.tag_schemas import TagsAnswer
 from api.images.words import RepoWord
-from api.parts import Asker, UsableApi
+from api.parts import Api, Asker, UsableApi
 from api.paths import IMAGES, image_path
 from models.postgres.database import Session
 from models.repositories.idempotency import KeptAnswer
 from models.repositories.image.orders import ImageOrders
 from models.repositories.image.reading import ImageReading, PageKey
 from models.rules.errors.database import DATABASE_AWAY
-from models.rules.errors.domain import DomainError
 from models.rules.errors.request import (
     BodyTooLarge,
     CrossOriginWrite,
@@ -46,7 +47,7 @@ from models.rules.errors.source import (
     SourceHostUnreachable,
     SourceHostWrong,
 )
-from models.rules.run_contract import build_key
+from models.rules.run_contract import WorkKey, build_key
 
 _ALWAYS = answers(RequestInvalid, *DATABASE_AWAY)
 
@@ -80,38 +81,27 @@ async def order_image(request: Request, ordered: ImageRequest, api: UsableApi, w
     a repeat get the first answer for 24 hours. Builds are taken while Temporal is down, and start when it is back.
     """
 
-    async def work(session: Session) -> KeptAnswer:
-        images = ImageOrders(session)
-        correlation_id = request.state.correlation_id
-        image_id, _ = await images.order(
-            ordered.order(), queue_limit=api.given.queue_limit, actor=who.name, correlation_id=correlation_id
+    async def order(session: Session) -> KeptAnswer:
+        image_id, build_id = await ImageOrders(session).order(
+            ordered.order(),
+            queue_limit=api.given.queue_limit,
+            actor=who.name,
+            correlation_id=request.state.correlation_id,
         )
         body = ImageAnswer.of(await ImageReading(session).view(image_id), None).model_dump_json().encode()
-        return KeptAnswer(201, JSON, body)
+        return KeptAnswer(HTTPStatus.CREATED, JSON, body, image_path(image_id), build_key(build_id))
 
-    given = await answer_once(request, who, api.given.requests, work)
-    if given.answer.media_type != JSON:
-        return given.response()
-    image = ImageAnswer.model_validate_json(given.answer.body)
-    if not given.is_replayed:
-        api.gateway.deliver_soon(build_key(image.build_id))
-    if wait:
-        given = replace(given, answer=await _waited(given.answer, image, request, api, wait))
-    return given.response(Location=image_path(image.id))
+    return await carry_out(request, api, who, order, wait=wait, until=partial(_build_settles, request, api))
 
 
-async def _waited(ordinary: KeptAnswer, image: ImageAnswer, request: Request, api: UsableApi, wait: int) -> KeptAnswer:
-    """Return the row as it is after the wait: 200 once the build has settled, else 201.
-
-    When it cannot be read any more, the ordinary answer: what was done is done.
-    """
-    try:
-        await api.waiting.until_settled(image.id, image.build_id, wait, request.is_disconnected)
-        now = await read_image(image.id, api.given.requests, api.logs)
-    except DomainError:
-        return ordinary
-    status = HTTPStatus.OK if now.build_status in SETTLED else HTTPStatus.CREATED
-    return KeptAnswer(status, JSON, now.model_dump_json().encode())
+async def _build_settles(request: Request, api: Api, build: WorkKey, seconds: int) -> tuple[bool, bytes]:
+    """Wait for a build's end; raise ImageNotFound when its image is deleted meanwhile."""
+    build_id = UUID(build.id)
+    async with api.given.requests.transaction() as session:
+        image_id = await ImageReading(session).id_of(build_id)
+    await api.waiting.until_settled(image_id, build_id, seconds, request.is_disconnected)
+    image = await read_image(image_id, api.given.requests, api.logs)
+    return image.build_status in SETTLED, image.model_dump_json().encode()
 
 
 @readable(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.rules.errors.request import IdempotencyKeyReused
+from models.rules.run_contract import Kind, WorkKey
 from models.tables.event import IdempotencyKey
 
 KEPT_FOR = timedelta(hours=24)
@@ -31,6 +32,7 @@ class KeptAnswer:
     media_type: str
     body: bytes
     location: str | None = None  # what the header of that name said
+    work: WorkKey | None = None  # what was wanted by it; None for a refusal
 
 
 class IdempotencyRepository:
@@ -61,13 +63,21 @@ class IdempotencyRepository:
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was used with another body; send a new key with a new request."
             )
-        return KeptAnswer(kept.status, kept.media_type, kept.body, kept.location)
+        work = WorkKey(Kind(kept.work_kind), kept.work_id) if kept.work_kind and kept.work_id else None
+        return KeptAnswer(kept.status, kept.media_type, kept.body, kept.location, work)
 
     async def keep(self, request: RequestKey, answer: KeptAnswer) -> None:
         """Keep the first answer, in the transaction that made it."""
         kept = update(IdempotencyKey).where(_is_of(request))
         await self._session.execute(
-            kept.values(status=answer.status, media_type=answer.media_type, body=answer.body, location=answer.location)
+            kept.values(
+                status=answer.status,
+                media_type=answer.media_type,
+                body=answer.body,
+                location=answer.location,
+                work_kind=answer.work.kind if answer.work is not None else None,
+                work_id=answer.work.id if answer.work is not None else None,
+            )
         )
 
     async def forget_old(self, limit: int) -> int:

@@ -41,6 +41,8 @@ class IdempotencyKey(SQLModel, table=True):
     media_type: str = text_column()
     body: bytes = Field(sa_type=LargeBinary)
     location: str | None = text_column(default=None)
+    work_kind: str | None = text_column(default=None)  # what was wanted by it, as a key of the outbox
+    work_id: str | None = text_column(default=None)
     created_at: datetime = created_at_column()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Select, and_, case, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -54,6 +55,13 @@ class ImageReading:
         if row is None:
             raise ImageNotFound(f"There is no image {image_id}.")
         return (await self._viewed([row]))[0]
+
+    async def id_of(self, build_id: UUID) -> int:
+        """Return the image that a build was ordered for; raise ImageNotFound when its record was deleted."""
+        image_id = await self._session.scalar(select(col(Build.image_id)).where(col(Build.id) == build_id))
+        if image_id is None:
+            raise ImageNotFound(f"The image of build {build_id} is gone.")
+        return image_id
 
     async def page(self, wanted: ImageFilter, after: PageKey | None, limit: int) -> list[ImageView]:
         """Return up to `limit` images, newest first, that come after the given place."""
