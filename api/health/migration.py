@@ -3,7 +3,8 @@
 import asyncio
 import logging
 
-from models.postgres.database import Database, reason_of
+from models.postgres.database import Database
+from models.postgres.driver_errors import reason_of
 from models.rules.errors.database import DatabaseUnreachable, SchemaUnfinished, SchemaUnknown
 from models.rules.errors.domain import DomainError
 from process.background import Background

@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
 
 import asyncpg
 from alembic import command
@@ -15,21 +13,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, exc, text
-from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from models.rules.errors.database import (
-    DATABASE_AWAY,
-    DatabaseBusy,
-    DatabaseFull,
-    DatabaseReadOnly,
-    DatabaseUnreachable,
-    NameTaken,
-    PoolExhausted,
-    SchemaUnknown,
-)
-from models.rules.errors.domain import DomainError
+from models.postgres.driver_errors import AWAY, REFUSED, leave_standby, raise_named, reason_of
+from models.rules.errors.database import DATABASE_AWAY, DatabaseUnreachable, NameTaken, SchemaUnknown
 from models.tables.families import all_tables
 
 log = logging.getLogger(__name__)
@@ -41,25 +30,9 @@ _CONNECT_SECONDS = 3.0
 _HOLD_WAIT_SECONDS = 20.0  # a killed process' connection is gone sooner
 _STATEMENT_MILLISECONDS = 30_000
 _FAREWELL_SECONDS = 0.5  # for each connection, one after the other
-_LONGEST_REASON = 200
-_RETRY_AFTER = timedelta(seconds=2)
-_RETRY_WHEN_FULL_AFTER = timedelta(seconds=30)  # somebody has to make room first
 # any number that nobody else uses; one key for all that migrates
 _MIGRATION_LOCK = 7_120_733_012
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
-# what asyncpg raises while a server is starting, stopping, gone or full
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
-_BUSY = (
-    *(asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.QueryCanceledError),
-    *(asyncpg.LockNotAvailableError, asyncpg.IdleInTransactionSessionTimeoutError),
-    asyncpg.InsufficientResourcesError,  # memory, or a limit of its configuration; the others of its class come before
-)
-_FULL = (asyncpg.DiskFullError, asyncpg.PostgresIOError)
-_REFUSED = (
-    *(asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError),
-    *(asyncpg.DatabaseDroppedError, asyncpg.IdleSessionTimeoutError),
-    *(asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),  # a wrong DATABASE_URL
-)
 
 
 class _Connection(asyncpg.Connection):
@@ -98,7 +71,7 @@ class Database:
         )
 
         # what takes no writes any more was the primary once: leave it, and all connections from before, for the new one
-        event.listen(self._engine.sync_engine, "handle_error", _leave_standby)
+        event.listen(self._engine.sync_engine, "handle_error", leave_standby)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -109,15 +82,15 @@ class Database:
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except (exc.SQLAlchemyError, *_AWAY) as error:
-            _raise_named(error)
+        except (exc.SQLAlchemyError, *AWAY) as error:
+            raise_named(error)
 
     async def ping(self) -> None:
         """Raise DatabaseUnreachable when Postgres takes no new connection, though those of the pool may still work."""
         try:
             connection = await asyncpg.connect(self.url, timeout=_CONNECT_SECONDS, connection_class=_Connection)
-        except (*_AWAY, *_REFUSED) as error:
-            _raise_named(error)
+        except (*AWAY, *REFUSED) as error:
+            raise_named(error)
         await connection.close()
 
     async def migrate(self) -> None:
@@ -140,8 +113,8 @@ class Database:
         try:
             async with engine.connect() as connection:
                 await _migrate_under_lock(connection)
-        except (exc.SQLAlchemyError, *_AWAY) as error:
-            _raise_named(error)
+        except (exc.SQLAlchemyError, *AWAY) as error:
+            raise_named(error)
         finally:
             await engine.dispose()
 
@@ -153,8 +126,8 @@ class Database:
         """
         try:
             connection = await asyncpg.connect(self.url, timeout=_CONNECT_SECONDS, command_timeout=_HOLD_WAIT_SECONDS)
-        except (*_AWAY, asyncpg.PostgresError) as error:
-            _raise_named(error)
+        except (*AWAY, asyncpg.PostgresError) as error:
+            raise_named(error)
         try:
             try:
                 await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", name)
@@ -163,7 +136,7 @@ class Database:
                     f"Another process is running as '{name}' on this database; give this one another name."
                 ) from error
             except (OSError, asyncpg.PostgresError) as error:
-                _raise_named(error)
+                raise_named(error)
             yield
         finally:
             connection.terminate()
@@ -211,62 +184,6 @@ def _upgrade(connection: Connection) -> None:
     if present != scripts.get_current_head():
         log.info("database_migrating", extra={"present": present, "wanted": scripts.get_current_head()})
         command.upgrade(config, "head")
-
-
-def _raise_named(error: Exception) -> NoReturn:
-    """Raise what the error means; what is a defect of ours goes on as it is."""
-    if isinstance(error, exc.TimeoutError):
-        raise PoolExhausted("Too many requests at once; try again in a moment.", retry_after=_RETRY_AFTER) from error
-    root = _root(error)
-    if isinstance(root, (*_FULL, asyncpg.ReadOnlySQLTransactionError)):
-        _raise_unwritable(error, root)
-    is_away = isinstance(error, exc.DBAPIError) and error.connection_invalidated
-    if is_away or isinstance(root, (*_AWAY, *_REFUSED)) or isinstance(error, _AWAY):
-        raise DatabaseUnreachable(
-            "The database cannot be reached; nothing was changed. Try again in a moment.", retry_after=_RETRY_AFTER
-        ) from error
-    if isinstance(root, _BUSY):
-        raise DatabaseBusy(
-            "The database is too busy for this; nothing was changed. Try again in a moment.", retry_after=_RETRY_AFTER
-        ) from error
-    raise error
-
-
-def _raise_unwritable(error: Exception, root: BaseException) -> NoReturn:
-    is_full = isinstance(root, _FULL)
-    # no caller can do anything about it: let whoever runs the database read it
-    log.error("database_not_writable", extra={"reason": str(root).partition("\n")[0][:_LONGEST_REASON]})
-    if is_full:
-        raise DatabaseFull(
-            "The database cannot write, because its disk is full or failing; nothing was changed. Try again when there"
-            " is room.",
-            retry_after=_RETRY_WHEN_FULL_AFTER,
-        ) from error
-    raise DatabaseReadOnly(
-        "The database takes no changes just now; nothing was changed. Try again in a moment.",
-        retry_after=_RETRY_AFTER,
-    ) from error
-
-
-def _leave_standby(context: ExceptionContext) -> None:
-    if isinstance(_root(context.original_exception), asyncpg.ReadOnlySQLTransactionError):
-        context.is_disconnect = True
-
-
-def _root(error: BaseException) -> BaseException | None:
-    """Return what the driver raised."""
-    cause = error.orig if isinstance(error, exc.DBAPIError) else error
-    return cause.__cause__ if cause is not None and cause.__cause__ is not None else cause
-
-
-def reason_of(error: DomainError) -> str:
-    """Say in the driver's words why the database could not be used: for logs, since no caller can act on it."""
-    root = _root(error.__cause__) if error.__cause__ is not None else None
-    if isinstance(root, TimeoutError) and not str(root):
-        return "no answer in time"
-    if isinstance(root, OSError) and root.errno is not None:  # in words: the address stands beside it
-        return (os.strerror(root.errno) if root.errno > 0 else root.strerror) or type(root).__name__
-    return str(root or error.detail).partition("\n")[0][:_LONGEST_REASON] or type(root).__name__
 
 
 async def wait_until_migrated(database: Database, *, patience: timedelta) -> None:

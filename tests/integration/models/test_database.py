@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 from sqlalchemy import URL, exc, make_url, text
 
-from models.postgres.database import Database, reason_of
+from models.postgres.database import Database
+from models.postgres.driver_errors import reason_of
 from models.rules.errors.database import (
     DatabaseBusy,
     DatabaseFull,
