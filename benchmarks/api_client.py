@@ -69,13 +69,12 @@ class ApiClient:
 
     async def log(self, image_id: int) -> AsyncIterator[LogPart]:
         """Yield the log as its stream brings it, to the build's end."""
-        headers = {"Accept": "text/event-stream"}
-        async with self.http.stream("GET", f"{_IMAGES}/{image_id}/log/stream", headers=headers) as answer:
+        async with self.http.stream("GET", f"{_IMAGES}/{image_id}/log/stream") as answer:
             answer.raise_for_status()
-            async for event in server_events(answer.aiter_bytes()):
-                if event.kind == "end":
+            async for event in server_events(answer):
+                if event.event == "end":
                     return
-                if event.kind == "log":
+                if event.event == "log":
                     yield LogPart(_bytes(json.loads(event.data)))
         raise NotMeasurable(f"the log stream of image {image_id} broke off")
 

@@ -9,9 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from standalone.errors import CannotStart
 
 PROC = Path("/proc")
+_GONE = {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -19,19 +23,20 @@ class ProcessIdentity:
     """A process beyond doubt: numbers are used again, a number with its start time is not."""
 
     pid: int
-    started: str  # in clock ticks since boot, with the boot's own id before it
+    started: str  # in clock ticks since boot, with the boot's own id before it: no step of the clock changes that
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
         """Return None when there is no such process, or only its zombie."""
         try:
-            fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+            process = psutil.Process(pid)
+            if process.status() in _GONE:
+                return None
+            seconds = process.create_time() - psutil.boot_time()
             boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
-        except OSError:
+        except (psutil.Error, OSError):
             return None
-        if fields[0] in {"Z", "X"}:
-            return None
-        return cls(pid, f"{boot}/{fields[19]}")
+        return cls(pid, f"{boot}/{round(seconds * _TICKS)}")
 
     @classmethod
     def ours(cls) -> Self:
@@ -78,13 +83,6 @@ async def end(process: ProcessIdentity, first: signal.Signals, grace: timedelta)
 
 def working_in(folder: Path, name: str) -> list[ProcessIdentity]:
     """Return the processes called `name` whose working directory is `folder`; only those that we may see."""
-    found = []
-    for entry in PROC.iterdir():
-        with suppress(OSError):
-            if entry.name.isdigit() and (entry / "comm").read_text().strip() == name and _is_at(entry / "cwd", folder):
-                found.append(ProcessIdentity.of(int(entry.name)))
-    return [process for process in found if process]
-
-
-def _is_at(link: Path, folder: Path) -> bool:
-    return link.readlink() == folder.resolve()
+    wanted = {"name": name, "cwd": str(folder.resolve())}
+    pids = [process.pid for process in psutil.process_iter([*wanted]) if process.info == wanted]
+    return [found for found in map(ProcessIdentity.of, pids) if found]

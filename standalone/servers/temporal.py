@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import re
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import yaml
 
 from standalone.errors import CannotStart
 from standalone.free_ports import LOOPBACK
@@ -26,21 +26,20 @@ def binary() -> Path:
 
 
 def dynamic_config(path: Path) -> dict[str, object]:
-    """Read the plain form of Temporal's dynamic configuration: a key, then one `- value:` in JSON.
+    """Read Temporal's dynamic configuration, as far as the dev server can be told it: one value each, no constraints.
 
-    Raises ValueError, naming the line, for anything else.
+    Raises ValueError, naming the key, for anything else.
     """
+    config = yaml.safe_load(path.read_text())
+    if not isinstance(config, dict):
+        raise ValueError(f"{path.name} is no table of keys")  # noqa: TRY004 - the file is wrong, not a type
     values: dict[str, object] = {}
-    key = None
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        if named := re.fullmatch(r"([A-Za-z]\w*(?:\.\w+)+):", line):
-            key = named[1]
-        elif key and (valued := re.fullmatch(r" +- value: (.+)", line)):
-            values[key], key = json.loads(valued[1]), None
-        else:
-            raise ValueError(f"{path.name}, line {number}: neither a key nor its one value: {line!r}")
+    for key, choices in config.items():
+        match choices:
+            case [{"value": value, **others}] if not others:
+                values[key] = value
+            case _:
+                raise ValueError(f"{path.name}: {key} needs one value, and nothing besides")
     return values
 
 

@@ -43,8 +43,8 @@ async def read_stream(http: httpx.AsyncClient, image_id: int, *, disconnects: in
         headers = {"Last-Event-ID": log.last_id} if log.last_id else {}
         async with http.stream("GET", f"/api/v1/images/{image_id}/log/stream", headers=headers) as answer:
             answer.raise_for_status()
-            async for event in server_events(answer.aiter_bytes()):
-                log.take(event.kind, event.data, event.id)
+            async for event in server_events(answer):
+                log.take(event.event, event.data, event.id)
                 left = left - 1 if left is not None else None
                 if left == 0 or log.end is not None:
                     break

@@ -11,10 +11,11 @@ from uuid import UUID
 import httpx
 import pytest
 import zstandard
+from httpx_sse import ServerSentEvent
 
 from models.repositories.log.days import LogDays
 from models.rules.build_payloads import Checkpoint
-from standalone.demo.event_stream import ServerEvent, server_events
+from standalone.demo.event_stream import server_events
 from tests.support.builds.api_builds import Attempt, ReportingBuilder
 from tests.support.description import DESCRIPTION, is_valid
 from tests.support.eventually import eventually
@@ -56,9 +57,9 @@ async def _whole(http: httpx.AsyncClient, image_id: int, **query: Any) -> bytes:
     return (await http.get(f"/api/v1/images/{image_id}/log", params=query)).raise_for_status().content
 
 
-async def _events(answer: httpx.Response, count: int) -> list[ServerEvent]:
-    events = list[ServerEvent]()
-    async for event in server_events(answer.aiter_bytes()):
+async def _events(answer: httpx.Response, count: int) -> list[ServerSentEvent]:
+    events = list[ServerSentEvent]()
+    async for event in server_events(answer):
         events.append(event)
         if len(events) == count:
             break
@@ -202,8 +203,8 @@ async def test_a_stream_goes_on_at_any_byte(server: RunningApi, builder: Reporti
     for offset in [0, len(data), *random.Random(3).sample(range(len(data)), 50)]:
         log = ReadLog(bytearray(data[:offset]), last_id=f"1.1.{offset}")
         async with _stream(server.http, image_id, log.last_id) as answer:
-            async for event in server_events(answer.aiter_bytes()):
-                log.take(event.kind, event.data, event.id)
+            async for event in server_events(answer):
+                log.take(event.event, event.data, event.id)
         assert bytes(log.data) == data
         assert log.end is not None
 
@@ -235,9 +236,9 @@ async def test_a_place_that_is_not_there_begins_the_newest_attempt_anew(
     await builder.write(second, b"second\n")
     async with _stream(server.http, image_id, last_id) as answer:
         began, wrote = await _events(answer, 2)
-    assert (began.kind, began.id) == ("attempt", "1.2.0")
+    assert (began.event, began.id) == ("attempt", "1.2.0")
     assert json.loads(began.data) == {"generation": 1, "attempt": 2}
-    assert (wrote.kind, wrote.id, json.loads(wrote.data)) == ("log", "1.2.7", {"offset": 0, "text": "second\n"})
+    assert (wrote.event, wrote.id, json.loads(wrote.data)) == ("log", "1.2.7", {"offset": 0, "text": "second\n"})
 
 
 async def test_a_reader_of_an_image_that_is_built_again_begins_the_new_log_anew(
@@ -252,7 +253,7 @@ async def test_a_reader_of_an_image_that_is_built_again_begins_the_new_log_anew(
     for last_id in (first.last_id, first.last_id.removesuffix(".end"), "1.1.3"):
         async with _stream(server.http, image_id, last_id) as answer:
             began, wrote = await _events(answer, 2)
-        assert (began.kind, began.id) == ("attempt", "2.1.0")
+        assert (began.event, began.id) == ("attempt", "2.1.0")
         assert json.loads(began.data) == {"generation": 2, "attempt": 1}
         assert json.loads(wrote.data)["offset"] == 0
         assert json.loads(wrote.data)["text"].startswith("the second")
@@ -271,7 +272,7 @@ async def test_who_heard_a_failed_builds_end_hears_the_next_build(
     assert row["id"] == image_id
     async with _stream(server.http, image_id, heard.last_id) as answer:
         (began,) = await _events(answer, 1)
-    assert (answer.status_code, began.kind, began.id) == (200, "attempt", "2.0.0")
+    assert (answer.status_code, began.event, began.id) == (200, "attempt", "2.0.0")
 
 
 @pytest.mark.parametrize("last_id", ["x", "1", "1.-1", "1.2.3.4", "0x1.1.1", "1.1.1.End", "1.1.end.1", "9" * 999])
@@ -288,10 +289,10 @@ async def test_events_are_as_described(server: RunningApi, builder: ReportingBui
     image_id, _ = await _built(server, builder, ODD)
     async with _stream(server.http, image_id, "7.7.7") as answer:
         events = await _events(answer, 99)
-    assert {event.kind for event in events} == {"attempt", "log", "end"}
+    assert {event.event for event in events} == {"attempt", "log", "end"}
     for event in events:
-        assert is_valid({"event": event.kind, "data": event.data, "id": event.id}, described), event
-        assert is_valid(json.loads(event.data), data[event.kind]["contentSchema"]), event
+        assert is_valid({"event": event.event, "data": event.data, "id": event.id}, described), event
+        assert is_valid(json.loads(event.data), data[event.event]["contentSchema"]), event
 
 
 async def test_who_comes_back_after_the_end_gets_the_end_again(server: RunningApi, builder: ReportingBuilder) -> None:
@@ -300,7 +301,7 @@ async def test_who_comes_back_after_the_end_gets_the_end_again(server: RunningAp
         "GET", f"/api/v1/images/{image_id}/log/stream", params={"last_event_id": "1.1.5"}
     ) as answer:
         (end,) = await _events(answer, 9)
-    assert (end.kind, end.id) == ("end", "1.1.5.end")
+    assert (end.event, end.id) == ("end", "1.1.5.end")
 
 
 async def test_who_heard_the_end_is_told_not_to_come_back(server: RunningApi, builder: ReportingBuilder) -> None:
@@ -341,8 +342,8 @@ async def test_a_reader_who_does_not_read_harms_nobody(server: RunningApi, build
         tail = server.api.tails._tails[UUID(str(checkpoint.build_id))]
         assert tail.ring.end - tail.ring.start < 2 * MEBIBYTE
         late = ReadLog()
-        async for event in server_events(slow.aiter_bytes()):
-            late.take(event.kind, event.data, event.id)
+        async for event in server_events(slow):
+            late.take(event.event, event.data, event.id)
     assert bytes(late.data) == data
 
 

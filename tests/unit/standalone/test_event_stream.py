@@ -9,24 +9,33 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from standalone.demo.event_stream import ServerEvent, follow_log, server_events
+from standalone.demo.event_stream import follow_log, server_events
 from standalone.errors import CannotStart
 
 LOG = "Step 1/2 : FROM busybox\u2028 one line\nStep 2/2 : RUN true\n".encode()
 
 
-async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
+class Chunks(httpx.AsyncByteStream):
+    """An answer's body, cut at any byte."""
+
+    def __init__(self, body: bytes, chunk_bytes: int) -> None:
+        self._chunks = [body[place : place + chunk_bytes] for place in range(0, len(body), chunk_bytes)]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
 
 
-async def test_events_are_read_however_the_bytes_are_cut() -> None:
+@pytest.mark.parametrize("chunk_bytes", [1, 3, 1000])
+async def test_events_are_read_however_the_bytes_are_cut(chunk_bytes: int) -> None:
     sent = (
-        ': hello\r\n\r\nid: 1.2\nevent: log\ndata: {"a":\ndata:  "\u2028é"}\n\nevent: end\ndata\n\ndata: cut'.encode()
-    )
-    pieces = [sent[place : place + 3] for place in range(0, len(sent), 3)]
-    events = [event async for event in server_events(chunks(*pieces))]
-    assert events == [ServerEvent("log", '{"a":\n "\u2028é"}', "1.2"), ServerEvent("end", "", "1.2")]
+        ': hello\r\n\r\nretry: 1000\n\nid: 1.2\nevent: log\ndata: {"a":\ndata:  "\u2028é\x85"}\n\n'
+        ": waiting\n\nevent: end\ndata: {}\n\nevent: log\ndata: cut"
+    ).encode()
+    headers = {"Content-Type": "text/event-stream"}
+    answer = httpx.Response(200, headers=headers, stream=Chunks(sent, chunk_bytes))
+    events = [(event.event, event.data, event.id) async for event in server_events(answer)]
+    assert events == [("log", '{"a":\n "\u2028é\x85"}', "1.2"), ("end", "{}", "1.2")]
 
 
 class LogApi:
@@ -41,6 +50,10 @@ class LogApi:
         self.connections += 1
         offset = int(request.headers.get("Last-Event-ID", "1.0").partition(".")[2])
         return StreamingResponse(self._piece(offset), media_type="text/event-stream")
+
+    async def only_retry(self, _: Request) -> StreamingResponse:
+        self.connections += 1
+        return StreamingResponse(iter(["retry: 1000\n\n: waiting\n\n"]), media_type="text/event-stream")
 
     async def _piece(self, offset: int) -> AsyncIterator[str]:
         piece = self._log[offset : offset + self._piece_bytes]
@@ -73,3 +86,12 @@ async def test_an_image_that_is_gone_is_said_and_not_asked_for_again() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://slipway") as http:
         with pytest.raises(CannotStart, match="404"):
             await follow_log(http, 7, print)
+
+
+async def test_connections_that_bring_nothing_are_not_made_for_ever() -> None:
+    api = LogApi(b"", piece_bytes=1)
+    app = Starlette(routes=[Route("/api/v1/images/{image}/log/stream", api.only_retry)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://slipway") as http:
+        with pytest.raises(CannotStart, match="broke off 5 times"):
+            await follow_log(http, 7, print)
+    assert api.connections == 5

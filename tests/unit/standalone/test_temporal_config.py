@@ -23,12 +23,28 @@ def test_a_cancel_reaches_activities_at_once_and_priorities_hold_over_the_whole_
     }
 
 
-@pytest.mark.parametrize("line", ["a.b: 1", "  - value: 1", "a.b:\n  - constraints: {}", "a.b:\n  - value: yes"])
-def test_a_form_that_the_reader_does_not_know_is_refused(line: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("a.b: 1", "a.b needs one value"),
+        ("- value: 1", "no table"),
+        ("# nothing else", "no table"),
+        ("a.b:\n  - constraints: {}", "a.b needs one value"),
+        ("a.b:\n  - value: 1\n    constraints: {namespace: mine}", "a.b needs one value"),
+        ("a.b:\n  - value: 1\n  - value: 2", "a.b needs one value"),
+    ],
+)
+def test_what_a_flag_cannot_say_is_refused(line: str, complaint: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(f"# a comment\n{line}\n")
-    with pytest.raises(ValueError, match=r"line|Expecting"):
+    with pytest.raises(ValueError, match=complaint):
         dynamic_config(path)
+
+
+def test_values_of_any_kind_are_read_as_temporal_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text('a.b:\n- value: "0s"  # a time\n"c.d": [{value: {x: [1, true]}}]\n')
+    assert dynamic_config(path) == {"a.b": "0s", "c.d": {"x": [1, True]}}
 
 
 def test_operators_can_search_builds_by_the_contracts_attributes() -> None:
