@@ -53,6 +53,7 @@ class BuildRecord:
         self._wishes = list(order.wishes)
         self._seq = 0
         self._artifacts: dict[str, ArtifactReport] = {}
+        self._notices: dict[str, None] = {}  # each once, in order
         self._listener: asyncio.Task[None] | None = None
         self._checkpoint: Checkpoint | None = None
 
@@ -140,6 +141,7 @@ class BuildRecord:
     def leave(self, code: int, outcome: StageOutcome) -> None:
         """Take what a stage left into the run's knowledge; the next report tells it."""
         self._artifacts |= {artifact.name: artifact for artifact in outcome.artifacts}
+        self._notices |= dict.fromkeys(outcome.notices)
         changes = {
             "code": outcome.back_to if outcome.back_to is not None else code + 1,
             "variables": self.build.variables | outcome.variables,
@@ -162,6 +164,7 @@ class BuildRecord:
             variables=build.variables if build is not None else {},
             host_queue=build.host_queue if build is not None else None,
             failure=_describe(failure) if failure is not None else None,
+            notices=tuple(self._notices),
         )
         row: RowView = await self._record("report_state", report, RowView)
         workflow.upsert_search_attributes(_shown(row, report.code))

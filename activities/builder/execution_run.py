@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from activities.builder.identity import BuilderIdentity
-from activities.image.context import locate_context
+from activities.image.preparation import prepare_source
 from activities.log.shipper import LogShipper, ShippedLog
 from activities.ports.engine import ContainerEngine, EngineBuild, EngineBuildRequest, EngineOutcome, EngineProgress
 from activities.ports.object_store import ObjectStore
-from activities.source.archive import extract_archive, measure, remove_tree
+from activities.source.archive import measure, remove_tree
 from activities.source.tree import ArchiveLimits
-from activities.source.wanted import wanted_for
 from activities.stoppable import run_stoppable
 from activities.work_area import WorkArea
 from models.postgres.database import Database
@@ -65,6 +64,7 @@ class ExecutionRun:
         self._means = means
         self._engine_build: EngineBuild | None = None
         self._preparation: asyncio.Task[EngineBuildRequest] | None = None
+        self._notices: tuple[str, ...] = ()
         self._is_ending = False
         self._is_cancel_wanted = False
         self._is_lost = False
@@ -145,6 +145,7 @@ class ExecutionRun:
             outcome=self._word(error),
             docker_image_id=outcome.image_id if outcome is not None else None,
             error=error,
+            notices=[*self._notices, *(self._engine_build.notices if self._engine_build is not None else ())],
         )
 
     def _word(self, error: DomainError | None) -> str:
@@ -182,9 +183,9 @@ class ExecutionRun:
         await self._check_source(key, archive)
         tree = work / "source"
         tree.mkdir(mode=0o700)
-        wanted = wanted_for(inputs.dockerfile_path, inputs.context)
-        await run_stoppable(partial(extract_archive, archive, tree, self._means.archive_limits, wanted=wanted))
-        context = await asyncio.to_thread(locate_context, tree, inputs.dockerfile_path, inputs.context)
+        prepare = partial(prepare_source, dockerfile_path=inputs.dockerfile_path, context_path=inputs.context)
+        prepared = await run_stoppable(partial(prepare, archive, tree, self._means.archive_limits))
+        context, self._notices = prepared.context, prepared.notices
         instance = self._means.identity.instance
         return EngineBuildRequest(
             engine_build_id=f"{instance}-{self._token}",

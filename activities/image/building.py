@@ -48,6 +48,7 @@ class ImageActivities:
                 message=f"attempt {ended.attempt} on {ended.builder}",
                 variables={"image_id": ended.docker_image_id, "builder": ended.builder},
                 host_queue=host_queue(ended.builder),
+                notices=tuple(ended.notices),
             )
         return _failed(ended)
 

@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from activities.image.left_out import why_missing
 from activities.source.links import Followed, follow
 from models.rules.errors.source import DockerfileInvalid
 
@@ -48,9 +49,10 @@ def locate_context(tree: Path, dockerfile_path: str, context_path: str | None = 
         if folder is None:
             raise DockerfileInvalid(
                 f"There is no folder {_quoted(PurePosixPath(context_path))} in the source to be the build's context."
+                f"{why_missing(root, PurePosixPath(context_path).as_posix())}"
             )
     if own is None or folder is None:
-        raise DockerfileInvalid(f"There is no {_quoted(asked)} in the source.{_suggestions(root)}")
+        raise _missing(root, asked)
     dockerfile = _dockerfile(root, asked, own, folder)
     name = folder.relative_to(root).as_posix()
     return BuildContext(folder, name, dockerfile, _ignore_file(own, f"{asked.name}{IGNORE_FILE}", folder))
@@ -88,7 +90,7 @@ def _dockerfile(root: Path, asked: PurePosixPath, own: Path, context: Path) -> P
         found = _in_context(root, own / asked.name, context) or found
     if found.place is None:
         if not (own / asked.name).is_symlink():
-            raise DockerfileInvalid(f"There is no {_quoted(asked)} in the source.{_suggestions(root)}")
+            raise _missing(root, asked)
         if found.led_out is not None:
             raise DockerfileInvalid(
                 f"{_quoted(asked)} is a link that leads out of the build's context, {_context_words(root, context)}."
@@ -111,6 +113,11 @@ def _context_words(root: Path, context: Path) -> str:
     return "the top of the repository" if path == Path() else f"the folder {_quoted(PurePosixPath(path))}"
 
 
+def _missing(root: Path, asked: PurePosixPath) -> DockerfileInvalid:
+    why = why_missing(root, asked.as_posix()) or _suggestions(root)
+    return DockerfileInvalid(f"There is no {_quoted(asked)} in the source.{why}")
+
+
 def _suggestions(root: Path) -> str:
     found: list[str] = []
     looked_at = 0
@@ -124,8 +131,10 @@ def _suggestions(root: Path) -> str:
         ]
         if len(found) >= _MOST_SUGGESTIONS or looked_at > _MOST_LOOKED_AT:
             break
+    if not found and looked_at > _MOST_LOOKED_AT:
+        return ""
     if not found:
-        return "" if looked_at > _MOST_LOOKED_AT else " It holds no Dockerfile at all."
+        return " It holds no Dockerfile at all; one that GitHub shows is left out of its archives by an export-ignore."
     return f" There is: {', '.join(found[:_MOST_SUGGESTIONS])}."
 
 

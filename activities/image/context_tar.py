@@ -24,12 +24,14 @@ Write = Callable[[bytes], object]
 class ContextSummary:
     """What was sent: `files` counts files and links, `size_bytes` their contents; and what was not.
 
-    `ignored` counts a folder that is left out with all it holds as one.
+    `ignored` counts a folder that is left out with all it holds as one. `is_dockerfile_extra`: the Dockerfile does not
+    belong to the context, and was sent for the engine to find it.
     """
 
     files: int
     size_bytes: int
     ignored: int
+    is_dockerfile_extra: bool
 
 
 def name_in_tar(context: BuildContext) -> str:
@@ -58,10 +60,11 @@ def write_context(context: BuildContext, write: Write) -> ContextSummary:
             ignored += 1
         else:
             archive.add(path)
-    if not context.dockerfile.is_relative_to(context.folder):
+    is_outside = not context.dockerfile.is_relative_to(context.folder)
+    if is_outside:
         archive.add(dockerfile, context.dockerfile)
     archive.close()
-    return ContextSummary(archive.files, archive.size_bytes, ignored)
+    return ContextSummary(archive.files, archive.size_bytes, ignored, is_outside or rules.leaves_out(dockerfile))
 
 
 def ignore_rules(context: BuildContext) -> IgnoreRules:

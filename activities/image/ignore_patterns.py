@@ -58,7 +58,7 @@ class IgnoreRules:
         patterns = []
         for number, line in enumerate(text.split("\n"), start=1):
             try:
-                pattern = _pattern(line)
+                pattern = read_pattern(line)
             except ValueError as error:
                 raise IgnoreFileInvalid(f"{name}, line {number}: {error} in {line.strip()[:100]!r}.") from error
             if pattern is not None:
@@ -80,6 +80,14 @@ class IgnoreRules:
                 return not pattern.brings_back
         return False
 
+    def leaves_out(self, path: str) -> bool:
+        """Say of one path, beside no walk, whether it stays out of the context."""
+        matched: Sequence[bool] = self.nothing_matched
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            matched = self.match("/".join(parts[:depth]), matched)
+        return self.ignores(matched)
+
     def may_bring_back_below(self, folder: str) -> bool:
         """Whether an ignored folder may still hold something that is not.
 
@@ -89,7 +97,7 @@ class IgnoreRules:
         return any(pattern.may_match_below(folder) for pattern in self._exceptions)
 
 
-def _pattern(line: str) -> IgnorePattern | None:
+def read_pattern(line: str) -> IgnorePattern | None:
     """Read one line, None when it holds no pattern. Raises ValueError."""
     text = "" if line.startswith("#") else line.strip()
     brings_back = text.startswith("!")

@@ -77,6 +77,11 @@ class EngineBuild(Protocol):
     @property
     def log_loss(self) -> str | None: ...
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences: what a person should know of how it is built, as far as known; final at the end."""
+        ...
+
     async def result(self) -> EngineOutcome:
         """Wait for the end; may be awaited many times, and a cancelled wait ends only the waiting.
 

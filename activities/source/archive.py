@@ -20,7 +20,17 @@ from models.rules.errors.source import SourceRefused
 _HEADER_BYTES_PER_ENTRY = 4096  # on average: header, padding, an extended header
 _SLACK_BYTES = 1024 * 1024
 _BLOCK = 1024 * 1024
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\n"  # how a file begins that only stands for another
+_LARGEST_POINTER = 1024
+_MOST_POINTERS = 10_000
 _LATEST_MTIME = 2**33 - 1  # what a tar header can hold
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """Paths in the source of Git LFS pointers: files that only stand for others."""
+
+    lfs_pointers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -53,21 +63,25 @@ def inspect_archive(
 
 def extract_archive(
     path: Path, into: Path, limits: ArchiveLimits, progress: Progress, wanted: Wanted = EVERYTHING
-) -> None:
+) -> Unpacked:
     """Unpack what is wanted below the existing folder `into`, without the top folder. Blocks: call it in a thread.
 
     What lies below `into` is removed first, so a repeat starts over, and is removed again after any failure. Raises
     as inspect_archive. Files become 0644 or 0755, folders 0755, all of them the caller's own; times are kept, and
     links are what they say, wherever they lead.
     """
+    pointers: list[str] = []
 
     def extract(wanted: Wanted) -> SourceTree:
         _empty(into)
+        pointers.clear()
         tree = SourceTree(limits, wanted)
-        return _extract(into, _judged(path, tree, progress, wanted), tree)
+        pointers.extend(_extract(into, _judged(path, tree, progress, wanted), tree))
+        return tree
 
     try:
         _with_targets(extract, wanted)
+        return Unpacked(tuple(pointers))
     except BaseException:
         _empty(into)
         raise
@@ -146,8 +160,9 @@ def _judged(path: Path, tree: SourceTree, progress: Progress, wanted: Wanted) ->
         tarball.verify_rest()
 
 
-def _extract(into: Path, entries: Iterator[_Entry], tree: SourceTree) -> SourceTree:
-    """Write the entries that `tree` judges on their way."""
+def _extract(into: Path, entries: Iterator[_Entry], tree: SourceTree) -> list[str]:
+    """Write the entries that `tree` judges on their way; return the paths of Git LFS pointers among them."""
+    pointers: list[str] = []
     folder_times: dict[str, int] = {}
     link_times: dict[str, int] = {}
     for entry in entries:
@@ -158,7 +173,8 @@ def _extract(into: Path, entries: Iterator[_Entry], tree: SourceTree) -> SourceT
             link_times[entry.path] = entry.member.mtime
         (place if entry.path in folder_times else place.parent).mkdir(mode=0o755, parents=True, exist_ok=True)
         if entry.member.type in REGULAR_TYPES:
-            _write_file(place, entry)
+            if _write_file(place, entry).startswith(_LFS_POINTER) and len(pointers) < _MOST_POINTERS:
+                pointers.append(entry.path)
         elif entry.member.type == tarfile.LNKTYPE and entry.path not in tree.links:
             os.link(into / tree.linked_file(entry.member), place, follow_symlinks=False)
     for link, mtime in link_times.items():
@@ -167,17 +183,21 @@ def _extract(into: Path, entries: Iterator[_Entry], tree: SourceTree) -> SourceT
     for folder in sorted(tree.folders - {""}, reverse=True):  # the deepest first: writing into one moves its time
         (into / folder).chmod(0o755)
         _set_mtime(into / folder, folder_times.get(folder, 0))
-    return tree
+    return pointers
 
 
-def _write_file(place: Path, entry: _Entry) -> None:
+def _write_file(place: Path, entry: _Entry) -> bytes:
+    """Return the whole of a file that is small enough for a pointer, else nothing."""
     mode = 0o755 if entry.member.mode & 0o100 else 0o644  # git knows no other modes
+    beginning = b""
     handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with os.fdopen(handle, "wb") as file:
         os.fchmod(handle, mode)  # whatever the umask
         for piece in entry.tarball.data():
             file.write(piece)
+            beginning = piece if entry.member.size <= _LARGEST_POINTER else b""
     _set_mtime(place, entry.member.mtime)
+    return beginning
 
 
 def _set_mtime(place: Path, seconds: int) -> None:

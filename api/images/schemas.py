@@ -100,6 +100,9 @@ _BUILDING: JsonDict = {
     "waits_for": None,
     "duration": None,
     "log_notice": None,
+    "notices": [
+        "Git LFS: 2 files are pointers, not the contents GitHub shows: 'models/a.bin', 'models/b.bin'.",
+    ],
     "cancel_requested_at": None,
     "revoked_at": None,
     "workflow_id": "image-build/hello:v1.0.0/1",
@@ -148,6 +151,11 @@ class ImageAnswer(BaseModel):
     )
     duration: float | None = Field(description="seconds from the build's start to its end")
     log_notice: str | None = Field(description="what of the log the engine clipped or lost")
+    notices: list[str] = Field(
+        description="sentences: what a person should know of this build, though it went on. Git LFS pointers, empty"
+        " submodules and files left out by `export-ignore` in its context, what the engine could not be kept from, a"
+        " clipped log"
+    )
     cancel_requested_at: Moment | None
     revoked_at: Moment | None
     workflow_id: str = Field(description="where the build is found in Temporal")
@@ -178,6 +186,7 @@ class ImageAnswer(BaseModel):
             waits_for=view.waits_for,
             duration=_duration(view),
             log_notice=view.execution.log_loss if view.execution is not None else None,
+            notices=view.notices,
             cancel_requested_at=build.cancel_requested_at,
             revoked_at=image.revoked_at,
             workflow_id=view.workflow_id,

@@ -1,5 +1,6 @@
 """All SQL of the fence: executions and their leases, which run by the database's clock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from models.repositories.run import RunRepository
 from models.rules.build_lifecycle import OPEN, BuildStatus, StateCode
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import ExecutionLost, NoFreeSlot
+from models.rules.notices import gathered
 from models.tables.build import Build, BuildState
 from models.tables.execution import LEASE, SEEN_WITHIN, Builder, BuildExecution
 
@@ -28,6 +30,7 @@ class ExecutionEnd:
     outcome: str
     docker_image_id: str | None = None
     error: DomainError | None = None
+    notices: Sequence[str] = ()
 
 
 class ExecutionRepository:
@@ -136,6 +139,7 @@ class ExecutionRepository:
                 error_code=error.code if error else None,
                 failing_step=getattr(error, "failing_step", None),
                 exit_code=getattr(error, "exit_code", None),
+                notices=gathered(end.notices),
             )
             .returning(BuildExecution)
             .execution_options(synchronize_session=False)

@@ -81,6 +81,7 @@ class StageOutcome(Payload):
     variables: dict[str, str] = Field(default_factory=dict)
     host_queue: str | None = None
     back_to: int | None = Field(default=None, description="what an earlier state left is gone: go on from there again")
+    notices: tuple[str, ...] = Field(default=(), description="sentences; what a person should know though it went on")
 
 
 class FailureReport(Payload):
@@ -108,6 +109,7 @@ class StateReport(Payload):
     variables: dict[str, str] = Field(default_factory=dict)
     host_queue: str | None = None
     failure: FailureReport | None = None
+    notices: tuple[str, ...] = ()
 
 
 class RowView(Payload):

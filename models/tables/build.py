@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from models.rules.build_lifecycle import BuildStatus, StateCode
 from models.rules.identifiers import new_id
-from models.tables.columns import created_at_column, json_column, text_column, time_column
+from models.tables.columns import created_at_column, json_column, notices_column, text_column, time_column
 
 _IS_OPEN = "status IN ('pending', 'running')"
 # waiting for its turn: not yet at the state that needs a slot; what the queue limit counts
@@ -91,6 +91,7 @@ class Build(SQLModel, table=True):
     host_queue: str | None = text_column(default=None)
     cancel_receipt: dict[str, Any] | None = json_column(default=None)
     image_id: int | None = Field(default=None)
+    notices: list[str] = notices_column()
 
     # whose reports count
     run_id: str | None = text_column(default=None)

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Integer, Text, func
+from sqlalchemy import DateTime, Dialect, Integer, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field
@@ -48,6 +48,11 @@ def text_column(**options: Any) -> Any:  # noqa: ANN401 - what sqlmodel's Field 
 
 def json_column(**options: Any) -> Any:  # noqa: ANN401
     return Field(sa_type=_StorableJson, **options)
+
+
+def notices_column() -> Any:  # noqa: ANN401
+    """Return a list of sentences, empty unless something is said."""
+    return json_column(default_factory=list, nullable=False, sa_column_kwargs={"server_default": text("'[]'")})
 
 
 def time_column(**options: Any) -> Any:  # noqa: ANN401

@@ -40,7 +40,13 @@ _BROKE_OFF = "The engine's answer broke off after the image was made: the end of
 
 
 class Conversation(Protocol):
-    """One build's talk with the engine, by whatever way. Everything here blocks, but for `hang_up`."""
+    """One build's talk with the engine, by whatever way. Everything here blocks, but for `hang_up`.
+
+    `notices` are sentences about what this way cannot do for the build.
+    """
+
+    @property
+    def notices(self) -> tuple[str, ...]: ...
 
     def begin(self) -> bytes:
         """Make the engine build, and return what has come of its account. Raises EngineRefused, EngineUnreachable."""
@@ -141,6 +147,10 @@ class RunningBuild:
     @property
     def progress(self) -> EngineProgress:
         return self._account.log.progress
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return self._conversation.notices
 
     @property
     def log_loss(self) -> str | None:

@@ -13,6 +13,7 @@ from models.repositories.run import RunRepository
 from models.rules.build_lifecycle import FINISHED, BuildStatus, ClaimAnswer, advance, answer_claim
 from models.rules.build_payloads import Checkpoint, Claim, Claimed, RowView, StateReport
 from models.rules.fairness import fairness_key
+from models.rules.notices import gathered
 from models.tables.build import Build
 
 
@@ -76,6 +77,8 @@ class BuildReports:
         row.seq, row.host_queue = report.seq, report.host_queue
         row.commit_sha = report.variables.get("commit_sha", row.commit_sha)
         row.docker_image_id = report.variables.get("image_id", row.docker_image_id)
+        if report.notices:
+            row.notices = gathered([*row.notices, *report.notices])
         if not is_failed:
             row.current_state = report.code
         await self._trail.keep_artifacts(row.id, report.artifacts, now)

@@ -14,6 +14,7 @@ from models.repositories.queue.waiting import WaitingBuild, WaitRepository, hold
 from models.rules.build_lifecycle import ImageStatus
 from models.rules.errors.request import ImageNotFound
 from models.rules.image_filter import ImageFilter
+from models.rules.notices import gathered
 from models.rules.run_contract import image_workflow_id
 from models.tables.build import Build, BuildProgress
 from models.tables.execution import BuildExecution
@@ -31,6 +32,13 @@ class ImageView:
     execution: BuildExecution | None
     last_lines: str | None  # for lists: the last line while building, the tail when failed
     waits_for: str | None  # what an open build waits for, as a sentence
+
+    @property
+    def notices(self) -> list[str]:
+        """What is said of the build and of its newest attempt."""
+        attempt = self.execution
+        of_attempt = [*attempt.notices, attempt.log_loss] if attempt is not None else []
+        return gathered([*self.build.notices, *of_attempt])
 
     @property
     def workflow_id(self) -> str:

@@ -101,3 +101,33 @@ async def test_whatever_the_first_link_says_it_arrives(workshop: Workshop, sourc
     (source / "00").symlink_to(target)
     (source / "Dockerfile").write_text(f'{BASE}COPY . /app\nRUN test "$(readlink /app/00)" = "{target}"\n')
     assert (await workshop.build_in(source, "Dockerfile")).error is None
+
+
+IGNORED = {
+    "by name": ("Dockerfile", None, "Dockerfile\n"),
+    "by an allow list": ("Dockerfile", None, "*\n!wanted\n"),
+    "outside of the context": ("Dockerfile", "app", ""),
+    "in an ignored folder": ("docker/Dockerfile", ".", "docker\n"),
+}
+
+
+@pytest.mark.parametrize(("dockerfile", "context", "rules"), IGNORED.values(), ids=list(IGNORED))
+async def test_a_dockerfile_that_does_not_belong_to_the_context_is_kept_out_or_said_to_be_there(
+    workshop: Workshop, source: Path, dockerfile: str, context: str | None, rules: str
+) -> None:
+    folder = source / (context or ".")
+    for place in (folder, (source / dockerfile).parent):
+        place.mkdir(exist_ok=True)
+    (folder / "wanted").touch()
+    (folder / ".dockerignore").write_text(rules)
+    (source / dockerfile).write_text(f"{BASE}COPY . /app\nRUN find /app -name '*Dockerfile*' # {workshop.marker}\n")
+    build = await workshop.build_in(source, dockerfile, context)
+    assert build.error is None
+    is_there = b"/app/" in build.log.rpartition(b"RUN find")[2].partition(b"\n")[2]
+    assert is_there == bool([notice for notice in build.notices if "Dockerfile" in notice])
+
+
+async def test_nothing_is_said_of_a_dockerfile_that_belongs_to_the_context(workshop: Workshop, source: Path) -> None:
+    (source / ".dockerignore").write_text("*\n!Dockerfile\n")
+    (source / "Dockerfile").write_text(f"{BASE}COPY . /app\n")
+    assert (await workshop.build_in(source, "Dockerfile")).notices == ()

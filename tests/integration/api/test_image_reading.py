@@ -72,7 +72,7 @@ async def test_a_list_shows_the_last_line_while_building_and_the_tail_after_a_fa
     await builder.progress(attempt, 3, 12, "compiling")
     failing, checkpoint = await begun(server, builder, image_name="failing")
     attempt = await builder.attempt(checkpoint.build_id)
-    await builder.end(attempt, "failed", tail="boom\n", loss="The engine clipped 3 lines.")
+    await builder.end(attempt, "failed", tail="boom\n", loss="The engine clipped 3 lines.", notices=("Git LFS.",))
     await builder.fail(checkpoint, "Docker build failed: exit code 2")
     await succeeded(server, builder, image_name="done")
     await server.order("waiting")
@@ -86,6 +86,8 @@ async def test_a_list_shows_the_last_line_while_building_and_the_tail_after_a_fa
     }
     assert images["building"]["progress"] == {"step": 3, "steps": 12, "text": "step 3 of 12"}
     assert images["failing"]["log_notice"] == "The engine clipped 3 lines."
+    assert images["failing"]["notices"] == ["Git LFS.", "The engine clipped 3 lines."]
+    assert images["done"]["notices"] == []
     for status, names in {"failed": ["failing"], "success": ["done"], "building": ["building"], "": [*images]}.items():
         page = await server.http.get("/api/v1/images", params={"status_filter": status})
         assert [image["name"] for image in page.json()] == names

@@ -23,7 +23,7 @@ from tests.support.builds.addresses import address, build_of
 from tests.support.builds.build_trials import Trial, Trials, events_of, stored_trials, temporal_server
 from tests.support.builds.stored_build_rows import SECRET
 from tests.support.eventually import eventually
-from tests.support.fakes.stages import Gate, fails, goes_back
+from tests.support.fakes.stages import Gate, fails, goes_back, says
 from tests.support.servers.postgres import fresh_database
 from workflows.image_build import STAGES
 
@@ -115,6 +115,16 @@ async def test_people_find_a_build_in_temporal_by_its_attributes(trials: Trials)
         return [execution.id async for execution in trials.client.list_workflows(query)]
 
     assert await eventually(found) == [build.run.workflow_id]
+
+
+async def test_what_stages_say_is_on_the_row_whatever_runs_follow(trials: Trials) -> None:
+    notice = "Submodules are empty in GitHub's archives, and so in the build's context: 'lib'."
+    build = await trials.begin(fetch_source=[says(notice)], build_image=[fails(BROKEN)])
+    await build.becomes(BuildStatus.FAILED)
+    assert (await build.row()).notices == (notice,)
+    await build.wish(Wish.RESUME)
+    await build.ends()
+    assert (await build.row()).notices == (notice,)
 
 
 # failure, and going on

@@ -104,6 +104,17 @@ async def test_a_run_waits_for_a_cancel_that_is_wanted(builds: StoredBuilds) -> 
 # reports
 
 
+async def test_notices_of_all_runs_are_kept_once_and_within_bounds(builds: StoredBuilds) -> None:
+    build = await builds.running(at=10)
+    await builds.report(build, BuildStatus.RUNNING, 20, 2, notices=("first", "second"))
+    await builds.report(build, BuildStatus.RUNNING, 40, 3)
+    assert (await builds.row(build.build_id)).notices == ["first", "second"]
+    await builds.report(build, BuildStatus.RUNNING, 60, 4, notices=("second", "x" * 1000))
+    assert (await builds.row(build.build_id)).notices == ["first", "second", "x" * 499 + "…"]
+    await builds.report(build, BuildStatus.RUNNING, 80, 5, notices=tuple(str(number) for number in range(100)))
+    assert len((await builds.row(build.build_id)).notices) == 20
+
+
 async def test_entering_a_state_completes_those_before_it(builds: StoredBuilds) -> None:
     build = await builds.running(at=10)
     await builds.report(build, BuildStatus.RUNNING, 20, 2)

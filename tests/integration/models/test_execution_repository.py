@@ -193,6 +193,14 @@ async def test_a_failed_attempt_keeps_what_failed(builds: StoredBuilds, fence: F
     assert (await builds.events(build))[-2:] == ["build.log_incomplete", "build.attempt_ended"]
 
 
+async def test_an_attempt_keeps_what_is_to_be_said_of_it(builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described())
+    execution, _is_new = await fence.open(await builds.running(at=40))
+    assert execution.notices == []
+    await fence.end(execution, ExecutionEnd("succeeded", notices=("Git LFS.", "Git LFS.", "a\0b")))
+    assert (await fence.read(execution)).notices == ["Git LFS.", "a\ufffdb"]
+
+
 async def test_what_postgres_cannot_hold_as_text_is_replaced_and_the_end_is_kept(
     builds: StoredBuilds, fence: Fence
 ) -> None:

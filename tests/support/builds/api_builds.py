@@ -97,10 +97,18 @@ class ReportingBuilder:
                 last_line=last_line,
             )
 
-    async def end(self, attempt: Attempt, outcome: str, *, tail: str = "", loss: str | None = None) -> None:
+    async def end(
+        self,
+        attempt: Attempt,
+        outcome: str,
+        *,
+        tail: str = "",
+        loss: str | None = None,
+        notices: tuple[str, ...] = (),
+    ) -> None:
         async with self._database.transaction() as session:
             await LogFacts(session).finish(attempt.token, WrittenLog(attempt.size, tail, loss))
-            await ExecutionRepository(session).end(attempt.token, ExecutionEnd(outcome))
+            await ExecutionRepository(session).end(attempt.token, ExecutionEnd(outcome, notices=notices))
         self._hint(attempt.execution.build_id)
 
     async def keep_log(self, attempt: Attempt, key: str) -> None:

@@ -22,6 +22,7 @@ class RowNow:
     is_closed: bool
     error_code: str | None
     entered: tuple[int, ...]
+    notices: tuple[str, ...] = ()
 
 
 class BuildRows(Protocol):

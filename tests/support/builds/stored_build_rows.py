@@ -72,6 +72,7 @@ class StoredBuildRows:
             is_closed=row.closed_at is not None,
             error_code=error_code,
             entered=entered,
+            notices=tuple(row.notices),
         )
 
     async def wish(self, run: RunAddress, wish: Wish, state_code: int | None = None) -> bool:

@@ -21,6 +21,7 @@ class FinishedBuild:
     log: bytes
     outcome: EngineOutcome | None
     error: DomainError | None
+    notices: tuple[str, ...] = ()
 
 
 class Choices(TypedDict, total=False):
@@ -92,7 +93,7 @@ class Workshop:
             error = failure
         log = build.log_path.read_bytes()
         assert len(log) == build.log_size
-        return FinishedBuild(self.tags[-1], log, outcome, error)
+        return FinishedBuild(self.tags[-1], log, outcome, error, build.notices)
 
     async def image(self, build: FinishedBuild) -> EngineImage:
         assert build.error is None, build.error

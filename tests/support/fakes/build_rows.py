@@ -26,6 +26,7 @@ from models.rules.build_payloads import Checkpoint, Claim, Claimed, RowView, Sta
 from models.rules.errors.database import DatabaseUnreachable
 from models.rules.errors.request import BuildStateConflict
 from models.rules.identifiers import new_id
+from models.rules.notices import gathered
 from tests.support.builds.addresses import address, build_of, order_in
 from tests.support.builds.build_rows import RowNow
 from tests.support.fakes.outages import FakeOutages
@@ -45,6 +46,7 @@ class _Row:
     entered: list[int] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
     host_queue: str | None = None
+    notices: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     seq: int = 0
     records_to_fail: int = 0
@@ -90,6 +92,7 @@ class FakeBuildRows:
             is_closed=row.is_closed,
             error_code=row.error_code,
             entered=tuple(row.entered),
+            notices=tuple(row.notices),
         )
 
     async def wish(self, run: RunAddress, wish: Wish, state_code: int | None = None) -> bool:
@@ -163,6 +166,7 @@ class FakeBuildRows:
             return
         row.seq, row.code, row.variables = report.seq, report.code, row.variables | report.variables
         row.host_queue = report.host_queue
+        row.notices = gathered([*row.notices, *report.notices])
         if report.failure is not None:
             row.status, row.error_code = advance(row.status, BuildStatus.FAILED), report.failure.code
             self.when_failed(row.run)

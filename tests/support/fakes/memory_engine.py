@@ -19,6 +19,7 @@ class MemoryBuild:
         self.log_size = 0
         self.progress = EngineProgress()
         self.log_loss: str | None = None
+        self.notices: tuple[str, ...] = ()
         self.is_cancelled = False
         self.is_lost = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()

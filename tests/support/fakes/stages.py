@@ -97,6 +97,15 @@ def fails(error: DomainError) -> Behaviour:
     return fail
 
 
+def says(notice: str) -> Behaviour:
+    """Fetch the source, and say something of it."""
+
+    async def say(_build: Checkpoint) -> StageOutcome:
+        return OUTCOMES["fetch_source"].model_copy(update={"notices": (notice,)})
+
+    return say
+
+
 def goes_back(to: int) -> Behaviour:
     async def go_back(_build: Checkpoint) -> StageOutcome:
         return StageOutcome(message="what was kept is gone", back_to=to)

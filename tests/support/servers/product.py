@@ -6,7 +6,7 @@ It shares the machine's Docker engine under an instance label of its own, and to
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -105,8 +105,19 @@ class Product:
         """Return a FROM line whose steps run for certain: those of another product may lie in the engine's cache."""
         return f"FROM busybox:1.36\nENV PRODUCT={self._nonce}\n"
 
-    def repository(self, name: str, files: Mapping[str, str | bytes], *, tag: str = "v1") -> str:
-        """Make `e2e/<name>` in the sandbox with one tagged commit; return the commit. A repeat adds to it."""
+    def repository(
+        self,
+        name: str,
+        files: Mapping[str, str | bytes],
+        *,
+        tag: str = "v1",
+        links: Mapping[str, str] | None = None,
+        submodules: Collection[str] = (),
+    ) -> str:
+        """Make `e2e/<name>` in the sandbox with one tagged commit; return the commit. A repeat adds to it.
+
+        `links` says what each of them leads to.
+        """
         folder = self.data_dir / "sandbox" / "e2e" / name
         if not folder.exists():
             folder.mkdir(parents=True)
@@ -115,7 +126,12 @@ class Product:
             file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        for path, target in (links or {}).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).symlink_to(target)
         git(folder, "add", "--all")
+        for path in submodules:
+            git(folder, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},{path}")
         git(folder, "commit", "--quiet", "--allow-empty", "--message", f"make {tag}")
         git(folder, "tag", tag)
         return git(folder, "rev-parse", "HEAD").strip()

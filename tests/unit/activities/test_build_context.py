@@ -177,7 +177,7 @@ def test_the_summary_counts_what_went_and_what_stayed(tree: Path) -> None:
     (tree / "link").symlink_to("a")
     summary = write_context(locate_context(tree, "Dockerfile"), lambda _piece: None)
     assert summary == ContextSummary(
-        files=4, size_bytes=len("Dockerfile") + len("src/b") + len("build\na\n"), ignored=2
+        files=4, size_bytes=len("Dockerfile") + len("src/b") + len("build\na\n"), ignored=2, is_dockerfile_extra=False
     )
 
 

@@ -8,6 +8,12 @@ from activities.image.context import BuildContext, locate_context
 from activities.image.context_tar import name_in_tar, write_context
 from activities.ports.engine import EngineBuildRequest
 
+_EXTRA_DOCKERFILE = (
+    "The Dockerfile is in the build's context as {!r} though it does not belong there, so `COPY .` copies it and each"
+    " change of it runs that step anew: over the plain Engine API there is no other way. With the buildx plugin on the"
+    " builder host it stays out."
+)
+
 
 class PlainConversation:
     """Implements Conversation."""
@@ -17,11 +23,18 @@ class PlainConversation:
         self._request = request
         self._prefix = f"/v{api_version}/build"
         self._exchange = BuildExchange(engine_url, f"{self._prefix}?{_build_query(request)}")
+        self._notices: tuple[str, ...] = ()
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return self._notices
 
     def begin(self) -> bytes:
         self._exchange.open()
         try:
-            write_context(_context_of(self._request), self._exchange.send)
+            context = _context_of(self._request)
+            if write_context(context, self._exchange.send).is_dockerfile_extra:
+                self._notices = (_EXTRA_DOCKERFILE.format(name_in_tar(context)),)
             self._exchange.end_request()
         except AnsweredEarly:
             pass  # the answer tells why
