@@ -11,6 +11,7 @@ from models.rules.errors.database import DatabaseUnreachable
 from models.rules.errors.domain import DomainError
 from process.ending import end_process
 from process.log_lines import configure
+from process.private_folder import make_private
 from roles.process import main
 from settings import Settings, complaints
 
@@ -24,6 +25,8 @@ def run() -> int:
         print(*complaints(invalid), sep="\n", file=sys.stderr)  # noqa: T201
         return 2
     configure(log_format=settings.log_format, log_level=settings.log_level, secrets=settings.secrets())
+    if complaint := make_private(settings.data_dir):
+        log.warning("data_folder_open", extra={"why": complaint})
     try:
         return asyncio.run(main(settings, watcher=os.environ.get("NOTIFY_SOCKET")))
     except (DatabaseUnreachable, DomainError) as error:

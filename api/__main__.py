@@ -24,6 +24,7 @@ from models.tables.families import prepare_tables
 from process.ending import end_process
 from process.log_lines import configure
 from process.memory import settle_objects
+from process.private_folder import make_private
 from settings import Settings, complaints
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,8 @@ def run() -> int:
         print(*complaints(invalid), sep="\n", file=sys.stderr)  # noqa: T201 - likewise
         return 2
     configure(log_format=settings.log_format, log_level=settings.log_level, secrets=settings.secrets())
+    if complaint := make_private(settings.data_dir):
+        log.warning("data_folder_open", extra={"why": complaint})
     return asyncio.run(main(settings))
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from process.private_folder import make_private
+from standalone.env_file import exposed_secrets
 from standalone.errors import CannotStart
 from standalone.locks import lock
 from standalone.loopback_http import loopback_client
@@ -47,6 +49,8 @@ async def up(stack: Stack, screen: Console) -> None:
         screen.print("Slipway is up already.")
         await _until_ready(stack)
         return
+    for warning in filter(None, (make_private(stack.data_dir), exposed_secrets())):
+        screen.print(f"  {warning}", style="yellow", markup=False, soft_wrap=True)
     for note in stack.notes:
         screen.print(f"  {note}")
     pipe, supervisor = _detach(stack)

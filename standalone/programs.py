@@ -193,6 +193,20 @@ class Server(AbstractAsyncContextManager["Server"], ABC):
         await self.stop()
 
 
+async def output_of(words: tuple[str, ...]) -> tuple[int, str]:
+    """Run a command to its end, and return its exit code and what it wrote, errors included."""
+    process = await asyncio.create_subprocess_exec(
+        *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:  # we were cancelled
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, output.decode(errors="replace").strip()
+
+
 def tail(log: Path, lines: int = TAIL_LINES) -> str:
     """Return the last lines that the newest start wrote to a log, "(nothing)" when there are none."""
     try:

@@ -7,7 +7,6 @@ after a kill -9 it may take a zombie for a running server.
 import asyncio
 import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -18,10 +17,12 @@ from urllib.parse import quote
 
 import asyncpg
 
+from process.private_folder import make_private
 from standalone.errors import CannotStart, NotServing
 from standalone.free_ports import LOOPBACK
 from standalone.processes import end, working_in
-from standalone.programs import Program, Server
+from standalone.programs import Program, Server, output_of
+from standalone.servers.unprivileged import unprivileged, user_and_group_in
 
 DATABASE, ROLE, _SUPERUSER = "builds", "buildapi", "postgres"
 _PATIENCE = 10  # seconds for one question to a server on this host
@@ -100,6 +101,7 @@ class EmbeddedPostgres(Server):
         return self.url_of(name)
 
     async def _prepare(self) -> None:
+        await asyncio.to_thread(make_private, self.data_dir)
         await self._end_leftovers()
         if not self._cluster.exists():
             await self._make_cluster()
@@ -108,11 +110,13 @@ class EmbeddedPostgres(Server):
         fresh = self.data_dir / "postgres.new"  # renamed when whole, so that a cut-off initdb leaves no half cluster
         password_file = self.data_dir / "postgres.initdb"
         becomes = await self._unprivileged()
-        await asyncio.to_thread(_empty_folder, fresh, password_file, password(self.data_dir), _user_in(becomes))
+        await asyncio.to_thread(
+            _empty_folder, fresh, password_file, password(self.data_dir), user_and_group_in(becomes)
+        )
         arguments = ("-U", _SUPERUSER, "--auth=scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
         words = (*becomes, str(binary("initdb")), "-D", str(fresh), "--pwfile", str(password_file), *arguments)
         try:
-            code, output = await _run(words)
+            code, output = await output_of(words)
         finally:
             password_file.unlink()
         if code != 0:
@@ -134,38 +138,7 @@ class EmbeddedPostgres(Server):
             pid_file.unlink()
 
     async def _unprivileged(self) -> tuple[str, ...]:
-        """Return the words that make us somebody Postgres agrees to run as: it refuses root."""
-        if os.geteuid() != 0:
-            return ()
-        if self._cluster.exists() and (owner := self._cluster.stat()).st_uid != 0:
-            return _becoming(owner.st_uid, owner.st_gid)
-        # Root under another number: files stay root's, nobody is added to the system, no folder is opened.
-        renamed = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
-        if shutil.which("unshare") and (await _run((*renamed, "true")))[0] == 0:
-            return renamed
-        return await self._another_user()
-
-    async def _another_user(self) -> tuple[str, ...]:
-        """Where user namespaces are refused (some containers): an OS user that can read our binaries and folder."""
-        for name in ("postgres", "nobody"):
-            with suppress(KeyError):
-                user = pwd.getpwnam(name)
-                words = _becoming(user.pw_uid, user.pw_gid)
-                reads = (
-                    *words,
-                    "sh",
-                    "-c",
-                    'test -x "$0" && test -x "$1"',
-                    str(binary("postgres")),
-                    str(self.data_dir),
-                )
-                if (await _run(reads))[0] == 0:
-                    await asyncio.to_thread(_give_to, self._cluster, user)
-                    return words
-        raise CannotStart(
-            "Postgres refuses to run as root, and this system refuses user namespaces: run Slipway as an ordinary"
-            f" user, or let the user postgres or nobody enter {self.data_dir} and {binary('postgres').parent}"
-        )
+        return await unprivileged(self._cluster, binary("postgres"))
 
     async def _has_database(self) -> bool:
         try:
@@ -219,7 +192,7 @@ def password(data_dir: Path) -> str:
     """Return the cluster's password, made once. Two first readers at a time get the same."""
     path = data_dir / "postgres.password"
     if not path.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = data_dir / f"postgres.password.{secrets.token_hex(4)}"
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_hex(24))
@@ -229,39 +202,12 @@ def password(data_dir: Path) -> str:
     return path.read_text().strip()
 
 
-def _empty_folder(folder: Path, password_file: Path, password: str, user: int | None) -> None:
+def _empty_folder(folder: Path, password_file: Path, password: str, owner: tuple[int, int] | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     password_file.unlink(missing_ok=True)
     password_file.touch(mode=0o600)
     password_file.write_text(password)
-    if user:
+    if owner:
         for path in (folder, password_file):
-            shutil.chown(path, user)
-
-
-def _becoming(user: int, group: int) -> tuple[str, ...]:
-    return ("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--")
-
-
-def _user_in(becomes: tuple[str, ...]) -> int | None:
-    """Return the OS user that the words switch to, None where files stay ours."""
-    return next((int(word.removeprefix("--reuid=")) for word in becomes if word.startswith("--reuid=")), None)
-
-
-def _give_to(folder: Path, user: pwd.struct_passwd) -> None:
-    for path in (folder, *folder.rglob("*")) if folder.exists() else ():
-        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
-
-
-async def _run(words: tuple[str, ...]) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    try:
-        output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:  # we were cancelled
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, output.decode(errors="replace").strip()
+            os.chown(path, *owner)

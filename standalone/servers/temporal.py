@@ -12,7 +12,7 @@ import yaml
 from standalone.errors import CannotStart
 from standalone.free_ports import LOOPBACK
 from standalone.loopback_http import loopback_client
-from standalone.programs import Program, Server
+from standalone.programs import Program, Server, output_of
 from standalone.supervision.liveness import answers
 
 CONFIG = Path(__file__).resolve().parents[2] / "temporal-config"
@@ -113,12 +113,9 @@ class TemporalDevServer(Server):
         ours_only = ("--disable-config-env", "--disable-config-file", "--command-timeout", "10s")
         where = ("--address", self.address, "--namespace", "default", *ours_only)
         words = (str(binary()), "operator", "search-attribute", "create", *where, *pairs)
-        process = await asyncio.create_subprocess_exec(
-            *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-        )
-        output, _ = await process.communicate()
-        if process.returncode:
-            raise CannotStart(f"Temporal refuses our search attributes: {output.decode(errors='replace').strip()}")
+        code, output = await output_of(words)
+        if code:
+            raise CannotStart(f"Temporal refuses our search attributes: {output}")
 
 
 def _each(flag: str, values: list[str] | tuple[str, ...]) -> tuple[str, ...]:

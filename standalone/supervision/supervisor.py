@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from process.private_folder import make_private
 from standalone.errors import CannotStart
 from standalone.free_ports import is_taken
 from standalone.locks import lock
@@ -156,6 +157,7 @@ async def supervise(stack: Stack, tell: Tell, patience: Patience | None = None, 
     stop = asyncio.Event()
     for wanted in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(wanted, stop.set)
+    make_private(stack.data_dir)
     with lock(stack.data_dir / LOCK) as is_ours:
         if not is_ours:
             raise CannotStart(f"another supervisor runs for {stack.data_dir}")

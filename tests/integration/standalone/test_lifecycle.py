@@ -85,8 +85,11 @@ async def clone(tmp_path: Path) -> AsyncIterator[Clone]:
 
 
 async def test_up_returns_when_all_is_ready_and_down_leaves_only_the_data(clone: Clone) -> None:
+    clone.data_dir.mkdir(mode=0o755)  # as earlier releases made it
+    (clone.data_dir / "objects").mkdir()
     code, output = await clone.run("up")
     assert code == 0, output
+    assert clone.data_dir.stat().st_mode & 0o777 == 0o700
     assert f"http://127.0.0.1:{clone.ports['API']}/docs" in output
     assert str(clone.data_dir / "logs") in output
     assert clone.taken() == list(PORTS)
