@@ -33,6 +33,7 @@ _DURATIONS = (
     "github_timeout",
     "source_timeout",
     "build_timeout",
+    "base_image_timeout",
     "stays_open",
     "drain_timeout",
     "log_retention",
@@ -125,6 +126,9 @@ class Settings(DataPlace):
         description="the Docker engine that builds",
     )
     build_timeout: timedelta = Field(default=timedelta(hours=3), description="longest build of one image")
+    base_image_timeout: timedelta = Field(
+        default=timedelta(minutes=5), description="longest silence of a registry while a build waits for an image"
+    )
     build_memory_bytes: int | None = Field(
         default=None, description="memory of all running build steps together, where the engine is ours"
     )

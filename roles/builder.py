@@ -16,8 +16,7 @@ from roles.polling import Activities, polls
 
 async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Worker]:
     settings = parts.settings
-    token = [settings.github_token.get_secret_value()] if settings.github_token is not None else []
-    engine = DockerEngine(settings.engine_url, redacted_values=token)
+    engine = DockerEngine(settings.engine_url, settings.secrets(), silence_limit=settings.base_image_timeout)
     await stack.enter_async_context(parts.database.sole_holder(f"builder {settings.builder_name}"))
     identity = BuilderIdentity(settings.builder_name, settings.builder_slots, parts.instance, settings.build_timeout)
     builder = await stack.enter_async_context(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from activities.builder.awaiting import result_of
 from activities.builder.identity import BuilderIdentity
 from activities.image.preparation import prepare_source
 from activities.log.shipper import LogShipper, ShippedLog
@@ -16,6 +17,7 @@ from activities.ports.object_store import ObjectStore
 from activities.source.archive import measure, remove_tree
 from activities.source.tree import ArchiveLimits
 from activities.stoppable import run_stoppable
+from activities.waiting import WaitNote
 from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
@@ -165,9 +167,10 @@ class ExecutionRun:
         if self._is_ending:  # it was wanted while the engine was asked to begin
             await self._engine_build.cancel()
         limit = self._means.identity.build_timeout.total_seconds()
+        note = WaitNote(self._means.database, self._means.hints, self._build)
         try:
             async with asyncio.timeout(limit):
-                return await self._engine_build.result()
+                return await result_of(self._engine_build, note)
         except TimeoutError:
             await self._engine_build.cancel()
             raise DockerBuildFailed(

@@ -82,6 +82,11 @@ class EngineBuild(Protocol):
         """Sentences: what a person should know of how it is built, as far as known; final at the end."""
         ...
 
+    @property
+    def awaits(self) -> str | None:
+        """A sentence when the build stands still for what does not come from elsewhere, such as a registry's answer."""
+        ...
+
     async def result(self) -> EngineOutcome:
         """Wait for the end; may be awaited many times, and a cancelled wait ends only the waiting.
 

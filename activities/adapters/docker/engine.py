@@ -31,7 +31,7 @@ class DockerEngine:
     """Implements ContainerEngine. `redacted_values` never show in a log or an error.
 
     `stuck_patience` is how long a build may go on after the engine has lost its log, when neither its end nor its
-    failure is announced any more.
+    failure is announced any more; `silence_limit` how long a registry may say nothing while a build waits for an image.
     """
 
     def __init__(
@@ -40,10 +40,12 @@ class DockerEngine:
         redacted_values: Iterable[str | bytes] = (),
         *,
         stuck_patience: timedelta = timedelta(minutes=10),
+        silence_limit: timedelta = timedelta(minutes=5),
     ) -> None:
         self._url = url
         self._redacted_values = tuple(redacted_values)
         self._stuck_patience = stuck_patience
+        self._silence_limit = silence_limit
         self._client: APIClient | None = None
         self._connecting = threading.Lock()
 
@@ -65,6 +67,7 @@ class DockerEngine:
             facts=AskedFacts(self._ask_now),
             work_dir=work_dir,
             stuck_patience=self._stuck_patience,
+            silence_limit=self._silence_limit,
         )
         build.start()
         return build

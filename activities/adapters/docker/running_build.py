@@ -6,17 +6,17 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from activities.adapters.docker.progress.facts import EngineFacts
 from activities.adapters.docker.progress.spool import Spool
 from activities.adapters.docker.progress.step_log import StepLog
-from activities.adapters.docker.progress.verdict import build_failure
+from activities.adapters.docker.progress.verdict import build_failure, given_up, success_notices
 from activities.ports.engine import EngineBuildRequest, EngineOutcome, EngineProgress
 from models.rules.errors.domain import DomainError
-from models.rules.errors.engine import BuildCancelled, EngineRefused, EngineUnreachable
+from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, EngineUnreachable
 
 log = logging.getLogger(__name__)
 
@@ -117,13 +117,16 @@ class RunningBuild:
         facts: EngineFacts,
         work_dir: Path,
         stuck_patience: timedelta,
+        silence_limit: timedelta,
     ) -> None:
         self._request = request
         self._conversation = conversation
         self._account = account
         self._find_image = find_image
         self._facts = facts
+        self._language_notices: tuple[str, ...] = ()
         self._stuck_patience = stuck_patience.total_seconds()
+        self._silence_limit = silence_limit
         self._log_path = work_dir / "build.log"
         self._log_file = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._log_size = 0
@@ -150,11 +153,16 @@ class RunningBuild:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        return self._conversation.notices
+        return (*self._conversation.notices, *self._language_notices)
 
     @property
     def log_loss(self) -> str | None:
         return self._account.log.log_loss
+
+    @property
+    def awaits(self) -> str | None:
+        awaited = self._account.log.awaited
+        return None if awaited is None else awaited.sentence(datetime.now(UTC), self._silence_limit)
 
     def start(self) -> None:
         self._reader.start()
@@ -220,6 +228,10 @@ class RunningBuild:
         stuck_since: float | None = None
         looked_at = 0.0
         while not self._account.is_whole and (raw := self._spool.take(_INTERPRETED_AT_ONCE, _TURN_SECONDS)) != b"":
+            awaited = self._account.log.awaited
+            if awaited is not None and awaited.is_too_much(self._silence_limit):
+                self._write(self._account.finish())
+                return DockerBuildFailed(f"Docker build failed: {awaited.failure(self._silence_limit)}")
             if raw is None:
                 self._write(self._account.due())
                 continue
@@ -237,7 +249,7 @@ class RunningBuild:
             if self._account.image_id is not None:
                 break
             if now - stuck_since > self._stuck_patience:
-                return self._given_up()
+                return given_up(self._stuck_patience)
         self._write(self._account.finish())
         return self._verdict()
 
@@ -261,15 +273,8 @@ class RunningBuild:
             return EngineUnreachable(account.broken_off)
         if not account.is_whole and not account.is_stuck:
             self._write(account.log.lose(_BROKE_OFF))
+        self._language_notices = success_notices(self._request, self._facts)
         return EngineOutcome(image_id=account.image_id, log_loss=account.log.log_loss)
-
-    def _given_up(self) -> EngineRefused:
-        minutes = self._stuck_patience / 60
-        return EngineRefused(
-            f"The engine lost this build's log and named no image in the {minutes:.0f} minutes that followed, so the "
-            "build was ended; let the failing or busy step write less, or set BUILDKIT_STEP_LOG_MAX_SPEED=1048576 "
-            "on the engine."
-        )
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)

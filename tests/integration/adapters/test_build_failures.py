@@ -232,6 +232,18 @@ async def test_what_an_engine_is_too_old_for_is_told_with_its_version(
         assert build.error is None or "does not know" not in build.error.detail
 
 
+@pytest.mark.parametrize("word", ["COPY --chmod=u+x", "ADD --chmod=go-r", "COPY --chmod=755"])
+async def test_a_mode_that_an_engine_leaves_out_without_a_word_is_noticed(workshop: Workshop, word: str) -> None:
+    version = (await workshop.engine.info()).version
+    build = await workshop.start(f"{BASE}{word} Dockerfile /x\n")
+    await build.result()
+    if version.startswith("20.10") and "755" not in word:
+        (notice,) = build.notices
+        assert notice.startswith(f"This engine (Docker {version}) does not know `{word}` (line 2) and left the files'")
+    else:
+        assert build.notices == ()
+
+
 async def test_a_flag_that_no_engine_knows_is_not_blamed_on_the_engine(workshop: Workshop) -> None:
     said = await told(workshop, f"{BASE}COPY --recursively . /x\n")
     assert "does not know" not in said

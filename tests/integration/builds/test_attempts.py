@@ -27,6 +27,24 @@ async def hosts(database: Database, database_url: str, tmp_path: Path) -> AsyncI
         yield Hosts(database, hints, tmp_path)
 
 
+async def test_what_the_engine_awaits_is_shown_as_long_as_it_does(hosts: Hosts, builds: StoredBuilds) -> None:
+    build = await hosts.fetched(builds)
+    registry = "The registry 127.0.0.1:5000: nothing has been heard of the image app:1 since 00:00:00 UTC."
+
+    async def told() -> list[str | None]:
+        return [row["waits_for"] for row in await builds.fetch("SELECT waits_for FROM build_waits")]
+
+    async with hosts.running("host-1") as host:
+        watching = await host.watch(build)
+        engines_work = await host.engine.next_build()
+        engines_work.awaits = registry
+        assert await eventually(told, lambda shown: shown == [registry])
+        engines_work.awaits = None
+        assert await eventually(told, lambda shown: shown == [None])
+        engines_work.succeed()
+        await watching
+
+
 # an attempt that nobody wanted to end
 
 

@@ -27,6 +27,7 @@ def http_server(engine_url: str, answer: Callable[[BaseHTTPRequestHandler], None
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        default_request_version = "HTTP/1.1"  # so that an engine which tries TLS first is answered in HTTP
 
         def do_GET(self) -> None:
             answer(self)

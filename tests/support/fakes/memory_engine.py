@@ -20,6 +20,7 @@ class MemoryBuild:
         self.progress = EngineProgress()
         self.log_loss: str | None = None
         self.notices: tuple[str, ...] = ()
+        self.awaits: str | None = None
         self.is_cancelled = False
         self.is_lost = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.adapters.docker.plain.trace import TraceMalformed, decode_status
-from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceVertex
+from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceTransfer, TraceVertex
 from tests.support.engine.engine_traces import encode_status
 
 # Recorded from an engine of version 20.10: a line of a step, and the step as it fails.
@@ -58,9 +58,10 @@ def test_names_that_are_no_utf8_are_shown_as_well_as_possible() -> None:
     assert status.vertexes[0].name == "[2/2] RUN echo \N{REPLACEMENT CHARACTER}"
 
 
-def test_a_transfer_that_goes_on_is_known_by_its_vertex() -> None:
+def test_how_far_a_transfer_is_is_known() -> None:
     layer = b"\x0a\x05layer\x12\x01v\x20\x7f"
-    assert decode_status((b"\x12" + bytes([len(layer)]) + layer) * 2) == TraceStatus(moved=("v",))
+    status = decode_status(b"\x12" + bytes([len(layer)]) + layer)
+    assert status == TraceStatus(transfers=(TraceTransfer("v", "layer", 127),))
 
 
 def test_fields_of_newer_engines_are_skipped() -> None:

@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceVertex
+from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceTransfer, TraceVertex
 
 _PACKAGE = "moby.buildkit.v1"
 _NANOSECONDS = 1_000_000_000
@@ -42,7 +42,10 @@ def decode_status(raw: bytes) -> TraceStatus:
             for vertex in message.vertexes
         ),
         logs=tuple(TraceLog(vertex=_text(log.vertex), data=log.msg, stream=log.stream) for log in message.logs),
-        moved=tuple(dict.fromkeys(_text(transfer.vertex) for transfer in message.statuses)),
+        transfers=tuple(
+            TraceTransfer(vertex=_text(transfer.vertex), name=_text(transfer.ID), done=transfer.current)
+            for transfer in message.statuses
+        ),
     )
 
 
@@ -69,7 +72,8 @@ def _status_response() -> type[Message]:
     _field(vertex, "cached", 4, FieldDescriptorProto.TYPE_BOOL)
     _field(vertex, "started", 5, FieldDescriptorProto.TYPE_MESSAGE, of="Moment")
     _field(vertex, "completed", 6, FieldDescriptorProto.TYPE_MESSAGE, of="Moment")
-    _message(file, "VertexStatus", vertex=2)
+    transfer = _message(file, "VertexStatus", ID=1, vertex=2)
+    _field(transfer, "current", 4, FieldDescriptorProto.TYPE_INT64)
     log = _message(file, "VertexLog", vertex=1, msg=4)
     _field(log, "stream", 3, FieldDescriptorProto.TYPE_INT64)
     status = _message(file, "StatusResponse")

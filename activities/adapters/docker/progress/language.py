@@ -18,6 +18,8 @@ _FLAGS = {
 }
 _MOUNT_KEYS = {"env", "required", "sharing", "size", "mode", "uid", "gid", "readwrite", "rw", "tmpfs"}
 
+_LAST_SEEN_TO_IGNORE_LETTERS = 20
+
 _LINE = re.compile(r"dockerfile parse error on line (\d+): ")
 _UNKNOWN_FLAG = re.compile(r"unknown flag: (?:--)?([a-z][a-z-]*)", re.IGNORECASE)
 _UNKNOWN_KEY = re.compile(r"unexpected key '([a-z]+)' in '[^']*'")
@@ -71,8 +73,7 @@ def _language(dockerfile: Dockerfile, request: EngineBuildRequest, facts: Engine
     frontend = request.build_args.get("BUILDKIT_SYNTAX") or dockerfile.directives.get("syntax")
     if frontend:
         return f"the Dockerfile language of {frontend}"
-    version = facts.version()
-    return f"this engine ({f'Docker {version}' if version else 'of an unknown version'})"
+    return named(facts)
 
 
 def _wrong_mode(dockerfile: Dockerfile) -> str | None:
@@ -83,8 +84,21 @@ def _wrong_mode(dockerfile: Dockerfile) -> str | None:
     return None
 
 
+def named(facts: EngineFacts) -> str:
+    version = facts.version()
+    return f"this engine ({f'Docker {version}' if version else 'of an unknown version'})"
+
+
+def knows_modes_in_letters(facts: EngineFacts) -> bool:
+    """Whether a `--chmod=u+x` works: Docker 28 was seen to know it, 20.10 to go on without it and without a word."""
+    major = re.match(r"\d+", facts.version() or "")
+    return major is None or int(major[0]) > _LAST_SEEN_TO_IGNORE_LETTERS
+
+
 def ignored_modes(dockerfile: Dockerfile) -> list[Instruction]:
     """Return the instructions whose `--chmod` an engine ignores that knows modes in octal digits only."""
+    if "syntax" in dockerfile.directives:  # that language is not the engine's
+        return []
     return [
         each
         for each in dockerfile.instructions

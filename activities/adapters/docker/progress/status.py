@@ -39,9 +39,16 @@ class TraceLog:
 
 
 @dataclass(frozen=True, slots=True)
-class TraceStatus:
-    """What is new. `moved` are the digests of vertexes whose transfers went on, such as the layers of an image."""
+class TraceTransfer:
+    """A part of a vertex's work, such as a layer of an image: how far it is. Repeated, also while it does not move."""
 
+    vertex: str
+    name: str
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStatus:
     vertexes: tuple[TraceVertex, ...] = ()
     logs: tuple[TraceLog, ...] = ()
-    moved: tuple[str, ...] = ()
+    transfers: tuple[TraceTransfer, ...] = ()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from activities.adapters.docker.progress.clip_mark import clipped_at
+from activities.adapters.docker.progress.silence import Awaited, Silence
 from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceVertex
 from activities.adapters.docker.progress.steps import Step, Steps, Vertex
 from activities.adapters.docker.progress.turns import Turns
@@ -54,6 +55,7 @@ class StepLog:
         self._redactor = Redactor(secrets)
         self._steps = Steps(secrets)
         self._turns: Turns[Step] = Turns(clock)
+        self._silence = Silence(clock)
         self._undecided: list[TraceVertex] = []
         self._begun = 0
         self._current: Step | None = None
@@ -66,6 +68,11 @@ class StepLog:
     @property
     def progress(self) -> EngineProgress:
         return EngineProgress(step=self._begun, steps=self._steps.count, last_line=_last_line(self._tail))
+
+    @property
+    def awaited(self) -> Awaited | None:
+        """What has not come from elsewhere for a while."""
+        return self._silence.awaited
 
     @property
     def is_holding(self) -> bool:
@@ -85,6 +92,7 @@ class StepLog:
     def feed(self, status: TraceStatus) -> bytes:
         """Take one status and return the log's next bytes, often none."""
         self._steps.register(status.vertexes)
+        self._silence.feed(status)
         speaking = {log.vertex for log in status.logs}
         undecided, self._undecided = self._undecided, []
         for seen in (*undecided, *status.vertexes):  # what came and went in silence stands before those that go on

@@ -43,6 +43,27 @@ def build_failure(message: str, log: StepLog, request: EngineBuildRequest, facts
     )
 
 
+def given_up(patience_seconds: float) -> EngineRefused:
+    return EngineRefused(
+        f"The engine lost this build's log and named no image in the {patience_seconds / 60:.0f} minutes that followed,"
+        " so the build was ended; let the failing or busy step write less, or set BUILDKIT_STEP_LOG_MAX_SPEED=1048576"
+        " on the engine."
+    )
+
+
+def success_notices(request: EngineBuildRequest, facts: EngineFacts) -> tuple[str, ...]:
+    """Say what the engine built otherwise than the Dockerfile has it, without a word. Blocks while it is asked."""
+    modes = language.ignored_modes(dockerfile_of(request))
+    if not modes or language.knows_modes_in_letters(facts):
+        return ()
+    engine = language.named(facts)
+    return tuple(
+        f"{engine[0].upper()}{engine[1:]} does not know `{each.word} --chmod={each.flag('chmod')}` (line {each.first})"
+        " and left the files' modes as they were; write the mode in digits, such as 755."
+        for each in modes
+    )
+
+
 def _explained(
     failure: StepFailure, reason: str, dockerfile: Dockerfile, request: EngineBuildRequest, facts: EngineFacts
 ) -> str:
