@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 from sse_starlette.sse import AppStatus
 from starlette.middleware import Middleware
 
-from api.border.body_limit import BodyLimit
+from api.border.bodies import BodyLimit
 from api.border.conditional import Conditional
 from api.border.correlation import HEADER as CORRELATION_HEADER
 from api.border.correlation import Correlation

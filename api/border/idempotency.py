@@ -1,7 +1,6 @@
 """One deed, one transaction, one answer: a repeat under the same Idempotency-Key gets the first answer again."""
 
 import hashlib
-import json
 import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -15,13 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from api.border.bodies import JsonRequest, kind_refusal
 from api.border.problems import PROBLEM_JSON, error_body, invalid_body_response, location_of
 from api.border.visitors.caller import Caller, caller
 from api.parts import Api
 from models.postgres.database import Database, Session
 from models.repositories.idempotency import IdempotencyRepository, KeptAnswer, RequestKey
 from models.rules.errors.domain import DomainError
-from models.rules.errors.request import RequestInvalid
+from models.rules.errors.request import PreconditionFailed, RequestInvalid
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -41,24 +41,21 @@ HEADER_PARAMETER = {
 Deed = Callable[[Session], Awaitable[KeptAnswer]]
 
 
-class JsonRequest(Request):
-    """Reads JSON in UTF-8 only: the framework would also take UTF-16 and UTF-32, which JSON has no more (RFC 8259)."""
-
-    async def json(self) -> Any:  # noqa: ANN401 - as the framework spells it
-        return json.loads((await self.body()).decode("utf-8-sig"))
-
-
 class KeepingRoute(APIRoute):
     """Keeps what FastAPI itself refuses, a body it finds invalid, as a key's first answer: no handler sees that.
 
+    A body of another kind than JSON is refused before, and keeps none, since nobody looked at it.
     The key covers path and body: a refusal for the query is not kept, since the same body may come with a better one.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        ordinary = super().get_route_handler()
+        ordinary, takes_json = super().get_route_handler(), self.body_field is not None
 
         async def keeping(given: Request) -> Response:
             request = JsonRequest(given.scope, given.receive)
+            refusal = kind_refusal(request) if takes_json else None
+            if refusal is not None:
+                return refusal
             try:
                 return await ordinary(request)
             except (RequestValidationError, HTTPException) as error:
@@ -99,8 +96,8 @@ class GivenAnswer:
 async def answer_once(request: Request, who: Caller, database: Database, deed: Deed) -> GivenAnswer:
     """Do `deed` in one transaction and keep its answer under the request's key, if it bears one.
 
-    A refusal undoes the deed and is kept like any answer, unless it is 500 or above: that undoes all, the key's use
-    as well, and is raised. Raises IdempotencyKeyReused, RequestInvalid for a key that is none.
+    A refusal undoes the deed and is kept like any answer, unless it is 500 or above, or did not look at the body: such
+    a one undoes all, the key's use as well, and is raised. Raises IdempotencyKeyReused, RequestInvalid for a wrong key.
     """
     key = await _key_of(request, who)
     async with database.transaction() as session:
@@ -120,7 +117,7 @@ async def _answer(request: Request, session: Session, deed: Deed) -> KeptAnswer:
         async with session.begin_nested():
             return await deed(session)
     except DomainError as refusal:
-        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(refusal, PreconditionFailed):
             raise
         body = error_body(request.scope, refusal)
         return KeptAnswer(refusal.status, PROBLEM_JSON, body, location_of(refusal))

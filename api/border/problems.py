@@ -185,8 +185,6 @@ def _invalid_response(request: Request, error: RequestValidationError) -> Respon
     detail = parts[0].msg
     if len(found) > 1:
         detail += f" {len(found)} values are wrong: see errors."
-    if _is_body_of_another_kind(request, found):
-        detail = "Send the body as a JSON object, with the header Content-Type: application/json."
     status = RequestInvalid.status
     return Response(
         problem_body(request.scope, status, RequestInvalid.code, detail, parts), status, media_type=PROBLEM_JSON
@@ -195,11 +193,6 @@ def _invalid_response(request: Request, error: RequestValidationError) -> Respon
 
 def _place(error: Mapping[str, Any]) -> list[str | int]:
     return [word if isinstance(word, int) else str(word)[:_LONGEST_WORD] for word in error["loc"]]
-
-
-def _is_body_of_another_kind(request: Request, errors: Sequence[Mapping[str, Any]]) -> bool:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return not media_type.endswith("json") and any(tuple(error["loc"]) == ("body",) for error in errors)
 
 
 def _http_response(scope: Scope, error: HTTPException) -> Response:

@@ -46,6 +46,7 @@ Wait = Annotated[
         f" then. More than {LONGEST_WAIT_SECONDS} is cut to {LONGEST_WAIT_SECONDS}"
     ),
 ]
+DEFAULT_PAGE = 100
 Limit = Annotated[int, IntegerFrom(1, 1000), Query()]
 LogLines = Annotated[int, IntegerFrom(1, 10_000)]
 _EMPTY_IS_ABSENT = BeforeValidator(lambda value: value or None)  # existing clients send empty ones

@@ -8,7 +8,7 @@ from uuid import UUID
 from api.images.schemas import ImageAnswer
 from api.logs.stored import StoredLogs
 from api.paths import image_path
-from models.postgres.database import Database
+from models.postgres.database import Database, Session
 from models.postgres.hints import Hints, build_topic
 from models.repositories.image.reading import ImageReading, ImageView
 from models.repositories.log.facts import stored_log
@@ -21,11 +21,16 @@ _LOOK_SECONDS = 1.0
 async def read_image(image_id: int, database: Database, logs: StoredLogs, *, lines: int | None = None) -> ImageAnswer:
     """Return the whole image with its newest attempt's log. Raises ImageNotFound."""
     async with database.transaction() as session:
-        view = await ImageReading(session).view(image_id)
-        build_log = None
-        if view.execution is not None:
-            log = stored_log(view.build, view.execution)
-            build_log = await logs.text(session, log, whole=f"{image_path(image_id)}/log", lines=lines)
+        return await image_answer(image_id, session, logs, lines=lines)
+
+
+async def image_answer(image_id: int, session: Session, logs: StoredLogs, *, lines: int | None = None) -> ImageAnswer:
+    """Return it as it is in this transaction. Raises ImageNotFound."""
+    view = await ImageReading(session).view(image_id)
+    build_log = None
+    if view.execution is not None:
+        log = stored_log(view.build, view.execution)
+        build_log = await logs.text(session, log, whole=f"{image_path(image_id)}/log", lines=lines)
     return ImageAnswer.of(view, build_log)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from api.border.conditional import UNCHANGED
+from api.border.conditional import CHANGED, UNCHANGED, check_conditions, is_conditional
 from api.border.cursors import cursor_of, place_of
 from api.border.demand import IntegerFrom
 from api.border.idempotency import HEADER_PARAMETER, JSON, KeepingRoute
@@ -18,8 +18,8 @@ from api.border.routing import readable
 from api.commands import carry_out
 from api.described_headers import header
 from api.images.github_tags import MOST_TAGS
-from api.images.parameters import ImageId, Limit, ListedImages, LogLines, Wait, listed_images
-from api.images.reading import SETTLED, read_image
+from api.images.parameters import DEFAULT_PAGE, ImageId, Limit, ListedImages, LogLines, Wait, listed_images
+from api.images.reading import SETTLED, image_answer, read_image
 from api.images.schemas import ImageAnswer, ImageRequest, images_json
 from api.images.tag_schemas import TagsAnswer
 from api.images.words import RepoWord
@@ -32,11 +32,13 @@ from models.repositories.image.reading import ImageReading, PageKey
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.request import (
     BodyTooLarge,
+    ContentEncodingUnsupported,
     CrossOriginWrite,
     IdempotencyKeyReused,
     ImageExists,
     ImageInUse,
     ImageNotFound,
+    MediaTypeUnsupported,
     QueueFull,
     RequestInvalid,
 )
@@ -47,6 +49,7 @@ from models.rules.errors.source import (
     SourceHostUnreachable,
     SourceHostWrong,
 )
+from models.rules.image_filter import ImageFilter
 from models.rules.run_contract import WorkKey, build_key
 
 _ALWAYS = answers(RequestInvalid, *DATABASE_AWAY)
@@ -62,6 +65,7 @@ router = APIRouter(prefix=IMAGES, tags=["Images"], route_class=KeepingRoute)
     openapi_extra={"parameters": [HEADER_PARAMETER]},
     responses={
         200: {"model": ImageAnswer, "description": "With `wait`: the build has settled"},
+        **CHANGED,
         **answers(
             RequestInvalid,
             IdempotencyKeyReused,
@@ -70,6 +74,8 @@ router = APIRouter(prefix=IMAGES, tags=["Images"], route_class=KeepingRoute)
             *DATABASE_AWAY,
             CrossOriginWrite,
             BodyTooLarge,
+            MediaTypeUnsupported,
+            ContentEncodingUnsupported,
         ),
     },
 )
@@ -82,16 +88,24 @@ async def order_image(request: Request, ordered: ImageRequest, api: UsableApi, w
     """
 
     async def order(session: Session) -> KeptAnswer:
+        listed = await _first_page(session) if is_conditional(request.headers) else None
         image_id, build_id = await ImageOrders(session).order(
             ordered.order(),
             queue_limit=api.given.queue_limit,
             actor=who.name,
             correlation_id=request.state.correlation_id,
         )
+        if listed is not None:
+            check_conditions(request.headers, listed)
         body = ImageAnswer.of(await ImageReading(session).view(image_id), None).model_dump_json().encode()
         return KeptAnswer(HTTPStatus.CREATED, JSON, body, image_path(image_id), build_key(build_id))
 
     return await carry_out(request, api, who, order, wait=wait, until=partial(_build_settles, request, api))
+
+
+async def _first_page(session: Session) -> bytes:
+    """Return what a GET of the list answers, which is what conditions of a POST to it are about."""
+    return images_json(await ImageReading(session).page(ImageFilter(), None, DEFAULT_PAGE))
 
 
 async def _build_settles(request: Request, api: Api, build: WorkKey, seconds: int) -> tuple[bool, bytes]:
@@ -114,7 +128,7 @@ async def _build_settles(request: Request, api: Api, build: WorkKey, seconds: in
 async def list_images(
     api: UsableApi,
     wanted: Annotated[ListedImages, Depends(listed_images)],
-    limit: Limit = 100,
+    limit: Limit = DEFAULT_PAGE,
     cursor: Annotated[str | None, Query(description="the place in the list that Link named")] = None,
 ) -> Response:
     """`build_log` is the last line while building, the tail when failed, else null.
@@ -186,12 +200,20 @@ async def show_image(
     "/{image_id}",
     status_code=204,
     summary="Remove an image's record",
-    responses={**_ALWAYS, **answers(ImageNotFound, ImageInUse, CrossOriginWrite)},
+    responses={**CHANGED, **_ALWAYS, **answers(ImageNotFound, ImageInUse, CrossOriginWrite)},
 )
-async def delete_image(image_id: ImageId, api: UsableApi, who: Asker) -> Response:
-    """Never the Docker image itself. A failed build of it that waits to be resumed is closed."""
+async def delete_image(request: Request, image_id: ImageId, api: UsableApi, who: Asker) -> Response:
+    """Never the Docker image itself. A failed build of it that waits to be resumed is closed.
+
+    `If-Match` with the ETag of the image as you read it lets nobody's change in between be lost.
+    """
     async with api.given.requests.transaction() as session:
+        orders = ImageOrders(session)
+        await orders.lock(image_id)
         build_id = (await ImageReading(session).view(image_id)).build.id
-        await ImageOrders(session).delete(image_id, who.name)
+        seen = await image_answer(image_id, session, api.logs) if is_conditional(request.headers) else None
+        await orders.delete(image_id, who.name)
+        if seen is not None:
+            check_conditions(request.headers, seen.model_dump_json().encode())  # raises: then all of this is undone
     api.gateway.deliver_soon(build_key(build_id))
     return Response(status_code=204)

@@ -69,6 +69,11 @@ class ImageOrders:
         await self._outbox.mark_dirty(build_key(build_id))
         return image_id, build_id
 
+    async def lock(self, image_id: int) -> None:
+        """Hold an image against all who would change it, until the transaction's end. Raises ImageNotFound."""
+        if await self._rows.lock(col(DockerImage.id) == image_id) is None:
+            raise ImageNotFound(f"There is no image {image_id}.")
+
     async def delete(self, image_id: int, actor: str) -> None:
         """Remove the record, never the Docker image; a build that waits for resume is closed and stays.
 

@@ -60,5 +60,23 @@ class BodyTooLarge(DomainError):
     code, status = "body_too_large", 413
 
 
+class MediaTypeUnsupported(DomainError):
+    """The body's Content-Type is not that of JSON."""
+
+    code, status = "media_type_unsupported", 415
+
+
+class ContentEncodingUnsupported(DomainError):
+    """The body is compressed."""
+
+    code, status = "content_encoding_unsupported", 415
+
+
+class PreconditionFailed(DomainError):
+    """What `If-Match` names is not what is there now, or what `If-None-Match` names is."""
+
+    code, status = "precondition_failed", 412
+
+
 class QueueFull(DomainError):
     code, status, retryable = "queue_full", 503, True

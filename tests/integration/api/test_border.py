@@ -67,11 +67,6 @@ async def test_a_body_that_is_no_order_is_422(server: RunningApi, body: bytes) -
     assert all(set(error) == {"loc", "msg"} for error in problem["errors"])
 
 
-async def test_a_body_of_another_kind_is_told_which_kind_is_taken(server: RunningApi) -> None:
-    answer = await server.http.post(IMAGES, data={"repo": "demo/hello"})
-    assert "application/json" in _check_problem(answer, 422, "request_invalid")["detail"]
-
-
 async def test_a_refusal_does_not_repeat_what_was_sent(server: RunningApi) -> None:
     secret = "hunter2-is-a-secret"
     answer = await server.http.post(IMAGES, json=order_of(build_args={"A": [secret]}, target=[secret]))

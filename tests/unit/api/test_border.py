@@ -9,10 +9,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import TypeAdapter
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from api.border.conditional import is_matched
+from api.border.conditional import check_conditions, is_known, tag_of
 from api.border.cursors import cursor_of, place_of
 from api.border.problems import install_problem_handlers
 from api.health.readiness import cache_word
@@ -20,7 +21,7 @@ from api.images.parameters import Wait
 from api.listener import listen, why_not
 from api.version import VERSION
 from models.repositories.image.reading import PageKey
-from models.rules.errors.request import RequestInvalid
+from models.rules.errors.request import PreconditionFailed, RequestInvalid
 
 
 def test_a_cursor_leads_back_to_its_place() -> None:
@@ -37,14 +38,62 @@ def test_a_cursor_of_nobodys_making_is_refused(cursor: str) -> None:
         place_of(cursor)
 
 
-@pytest.mark.parametrize("seen", ['"a"', 'W/"a"', '"b", "a"', "*", 'W/"b" ,W/"a"'])
-def test_an_etag_that_was_seen_matches(seen: str) -> None:
-    assert is_matched(seen, '"a"')
+BODY = b"{}"
+TAG = tag_of(BODY)
+WEAK = f"W/{TAG}"
 
 
-@pytest.mark.parametrize("seen", ['"b"', "a", "", '"a'])
-def test_another_etag_does_not_match(seen: str) -> None:
-    assert not is_matched(seen, '"a"')
+def _headers(name: str, *lines: str) -> Headers:
+    return Headers(raw=[(name.encode(), line.encode()) for line in lines])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (TAG,),
+        (WEAK,),
+        (f'"b", {TAG}',),
+        ("*",),
+        (f'W/"b" ,{WEAK}',),
+        ('"b"', TAG),
+        (TAG, '"b"'),
+        (f'"b,c",{TAG}',),
+        (" * ",),
+    ],
+)
+def test_an_etag_that_was_seen_is_known_on_whichever_line(lines: tuple[str, ...]) -> None:
+    assert is_known(_headers("if-none-match", *lines), TAG)
+
+
+@pytest.mark.parametrize(
+    "lines", [('"b"',), (TAG.strip('"'),), ("",), (TAG[:-1],), (f'"b,{TAG[1:]}',), ('"b"', "*"), ("**",), ("w/*",), ()]
+)
+def test_another_etag_is_not_known(lines: tuple[str, ...]) -> None:
+    assert not is_known(_headers("if-none-match", *lines), TAG)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        *(("if-match", lines) for lines in [(TAG,), ("*",), (f'"b", {TAG}',), ('"b"', TAG), (f"{WEAK}, {TAG}",)]),
+        *(("if-none-match", lines) for lines in [('"b"',), ("x",), ('"b"', 'W/"c"')]),
+        ("accept", ("*/*",)),
+    ],
+)
+def test_a_write_whose_conditions_hold_is_done(name: str, lines: tuple[str, ...]) -> None:
+    check_conditions(_headers(name, *lines), BODY)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        *(("if-match", lines) for lines in [('"b"',), (WEAK,), ("",), ("x",), ('"b"', 'W/"c"'), ('"b"', "*")]),
+        *(("if-none-match", lines) for lines in [(TAG,), (WEAK,), ("*",), ('"b"', TAG)]),
+    ],
+)
+def test_a_write_whose_conditions_do_not_hold_is_refused(name: str, lines: tuple[str, ...]) -> None:
+    with pytest.raises(PreconditionFailed):
+        check_conditions(_headers(name, *lines), BODY)
 
 
 def test_the_api_names_the_release_that_the_package_has() -> None:
