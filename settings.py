@@ -28,6 +28,7 @@ Role = Literal["all", "workflows", "builder", "relay"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 MEBIBYTE = 1024 * 1024
+_SECRET_NAME = re.compile("key|secret|token|password", re.IGNORECASE)  # a region must not be blacked out in logs
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 _DURATIONS = (
     "github_timeout",
@@ -78,6 +79,17 @@ class Settings(DataPlace):
     temporal_ui_port: Port = Field(default=8233, description="port of that server's web UI")
     temporal_ui_url: str = Field(default="http://127.0.0.1:8233", description="where people open Temporal's web UI")
     sandbox_port: Port = Field(default=8081, description="port of the GitHub look-alike")
+
+    object_store: str | None = Field(
+        default=None,
+        description="where sources and whole logs are kept for all hosts: `s3://bucket/prefix`, `gs://…`, `az://…` or"
+        " `file:///mounted/folder`; unset: `objects` in the data folder, which is right for one host",
+    )
+    object_store_options: dict[str, SecretStr] | None = Field(
+        default=None,
+        description='JSON of what that store needs, as obstore names it: `{"region": "eu-central-1"}`, an `endpoint`,'
+        " keys; redacted from every log",
+    )
 
     # the API
     api_host: str = Field(default="127.0.0.1", description="address the API listens on")
@@ -151,7 +163,12 @@ class Settings(DataPlace):
 
     def secrets(self) -> tuple[str, ...]:
         """Return the values that no log line may show."""
-        return tuple(kept.get_secret_value() for kept in (self.github_token, self.database_url) if kept is not None)
+        kept = [value for value in (self.github_token, self.database_url) if value is not None]
+        kept += [value for name, value in (self.object_store_options or {}).items() if _SECRET_NAME.search(name)]
+        return tuple(value.get_secret_value() for value in kept)
+
+    def store_options(self) -> dict[str, str]:
+        return {name: value.get_secret_value() for name, value in (self.object_store_options or {}).items()}
 
     @field_validator("roles", "allowed_hosts", "cors_origins", mode="before")
     @classmethod

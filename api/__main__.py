@@ -13,8 +13,9 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from activities.adapters.github.rest import GitHub
-from activities.adapters.object_store.local import LocalStore
+from activities.adapters.object_store.opening import open_store
 from activities.adapters.temporal import TemporalRuns, connect
+from activities.work_area import WorkArea
 from api.app import create_app
 from api.listener import listen, why_not
 from api.parts import Api, ApiWorld
@@ -121,7 +122,8 @@ async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -
         hints=Hints(database_url),
         runs=TemporalRuns(client),
         source_host=source_host,
-        store=LocalStore(settings.data_dir / "objects"),
+        store=await open_store(settings.object_store, settings.store_options(), settings.data_dir / "objects"),
+        area=stack.enter_context(WorkArea(settings.data_dir / "work")),
         queue_limit=settings.queue_limit,
         allowed_hosts=settings.allowed_hosts,
         stays_open=settings.stays_open,

@@ -11,6 +11,7 @@ from activities.ports.object_store import ObjectStore
 from activities.ports.source_host import SourceHost
 from activities.relay.delivery import Delivery
 from activities.relay.kinds import deliverable_kinds
+from activities.work_area import WorkArea
 from api.border.metrics import ApiMetrics
 from api.border.visitors.caller import Caller, caller
 from api.gateway import Gateway, Orchestrator
@@ -35,6 +36,7 @@ class ApiWorld:
     runs: Orchestrator
     source_host: SourceHost
     store: ObjectStore
+    area: WorkArea  # for what is fetched from the store, while it is read
     queue_limit: int = 100
     allowed_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
@@ -53,7 +55,7 @@ class Api:
         self.gateway = Gateway(given.runs, delivery, given.hints, self.metrics)
         self.migration = Migration(given.requests)
         self.readiness = Readiness(given.streams, self.gateway, self.migration, self.stopping)
-        self.logs = StoredLogs(given.streams, given.store)
+        self.logs = StoredLogs(given.streams, given.store, given.area)
         self.waiting = Waiting(given.requests, given.hints, self.stopping)
         self.github_tags = GithubTags(given.source_host, given.requests, has_token=given.has_github_token)
         self.tails = LogTails(given.streams, given.hints, self.logs, self.metrics.log_readers)

@@ -9,9 +9,10 @@ from datetime import timedelta
 from temporalio.client import Client
 
 from activities.adapters.github.rest import GitHub
-from activities.adapters.object_store.local import LocalStore
+from activities.adapters.object_store.opening import open_store
 from activities.adapters.temporal import connect
 from activities.outages import Outages, StoredOutages
+from activities.ports.object_store import ObjectStore
 from activities.ports.source_host import SourceHost
 from activities.source.tree import ArchiveLimits
 from activities.work_area import WorkArea
@@ -35,7 +36,7 @@ class WorkerWorld:
     hints: Hints
     client: Client
     source_host: SourceHost
-    store: LocalStore
+    store: ObjectStore
     area: WorkArea
     instance: str
     outages: Outages
@@ -51,8 +52,7 @@ async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) 
     token = settings.github_token.get_secret_value() if settings.github_token is not None else None
     source_host = GitHub(settings.github_api_url, token, settings.github_timeout)
     stack.push_async_callback(source_host.aclose)
-    store = LocalStore(settings.data_dir / "objects")
-    await store.sweep()
+    store = await open_store(settings.object_store, settings.store_options(), settings.data_dir / "objects")
     area = stack.enter_context(WorkArea(settings.data_dir / "work"))
     client = await _connect_patiently()
     outages = StoredOutages(database, hints, patience=settings.outage_patience)

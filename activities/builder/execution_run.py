@@ -180,8 +180,8 @@ class ExecutionRun:
 
     async def _prepare(self, inputs: BuildInputs, work: Path) -> EngineBuildRequest:
         key = self._build.variables.get("source_key", "")
-        archive = await self._means.store.path_of(key) if key else None
-        if archive is None:
+        archive = work / "source.tar.gz"
+        if not key or not await self._means.store.fetch(key, archive):
             raise SourceGone(f"The source archive of {inputs.repo} is no longer kept; it is fetched again.")
         await self._check_source(key, archive)
         tree = work / "source"

@@ -131,7 +131,7 @@ class SourceActivities:
             name="source_archive",
             type="source_archive",
             path=key,
-            storage_backend="local",
+            storage_backend=self._store.backend,
             size_bytes=size_bytes,
             checksum=sha256,
         )

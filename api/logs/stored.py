@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
+from uuid import uuid4
 
 import zstandard
 
 from activities.ports.object_store import ObjectStore
+from activities.source.archive import remove_tree
+from activities.work_area import WorkArea
 from api.logs.text import as_text
 from models.postgres.database import Database, Session
 from models.repositories.log.chunks import LogChunks
@@ -15,12 +18,14 @@ from models.repositories.log.facts import StoredLog
 
 _PAGE = 256 * 1024
 _MOST_SHOWN = 1024 * 1024
+_FETCHED = "log.zst"
 
 
 class StoredLogs:
-    def __init__(self, database: Database, store: ObjectStore) -> None:
+    def __init__(self, database: Database, store: ObjectStore, area: WorkArea) -> None:
         self._database = database
         self._store = store
+        self._area = area
 
     async def size(self, log: StoredLog) -> int:
         """Return how many bytes there are to read now."""
@@ -39,11 +44,9 @@ class StoredLogs:
             offset += len(page)
             yield page
         if offset < end and log.key is not None:  # the day's rows were dropped, perhaps just now
-            path = await self._store.path_of(log.key)
-            if path is not None:
-                async with aclosing(_object_pages(path, offset, end)) as pages:
-                    async for page in pages:
-                        yield page
+            async with aclosing(self._object_pages(log.key, offset, end)) as pages:
+                async for page in pages:
+                    yield page
 
     async def text(self, session: Session, log: StoredLog, *, whole: str, lines: int | None) -> str:
         """Return the newest 1 MiB, or its last `lines`, as text; `whole` says where the whole log is found."""
@@ -55,6 +58,17 @@ class StoredLogs:
         if not data:
             data = b"".join([page async for page in self.pages(log, start, size)])
         return as_text(data, cut_bytes=start, is_complete=log.is_complete, lines=lines, whole=whole)
+
+    async def _object_pages(self, key: str, offset: int, end: int) -> AsyncGenerator[bytes, None]:
+        """Yield from the log's object, fetched for as long as it is read. Nothing when it is gone."""
+        folder = await asyncio.to_thread(self._area.folder, f"log-{uuid4().hex}")
+        try:
+            if await self._store.fetch(key, folder / _FETCHED):
+                async with aclosing(_unsqueezed(folder / _FETCHED, offset, end)) as pages:
+                    async for page in pages:
+                        yield page
+        finally:
+            await asyncio.to_thread(remove_tree, folder)
 
     async def _page(self, log: StoredLog, offset: int, most_bytes: int) -> bytes:
         if log.token is None or log.day is None:
@@ -71,7 +85,7 @@ async def _size(session: Session, log: StoredLog) -> int:
     return stored or (log.size_bytes or 0 if log.key is not None else 0)
 
 
-async def _object_pages(path: Path, offset: int, end: int) -> AsyncGenerator[bytes, None]:
+async def _unsqueezed(path: Path, offset: int, end: int) -> AsyncGenerator[bytes, None]:
     with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as plain:
         place = 0
         while place < end:

@@ -19,6 +19,7 @@ def _described() -> dict[str, Any]:
         runs=nothing,
         source_host=nothing,
         store=nothing,
+        area=nothing,
     )
     app: FastAPI = create_app(world)
     return app.openapi()

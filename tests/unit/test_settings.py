@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from settings import Settings, complaints
 
-SECRETS = {"database_url", "github_token"}
+SECRETS = {"database_url", "github_token", "object_store_options"}
 PROGRAM = "import sys; from settings import Settings; sys.stdout.write(Settings().model_dump_json())"
 
 
@@ -57,7 +57,7 @@ def test_names_that_belong_to_others_are_understood(tmp_path: Path) -> None:
     assert settings["api_extra_port"] is None
     assert settings["stays_open"] == "P7D"
     assert settings["queue_limit"] == 100  # empty is unset
-    assert {settings[name] for name in SECRETS} == {"**********"}
+    assert {settings[name] for name in SECRETS - {"object_store_options"}} == {"**********"}
 
 
 def test_origins_are_kept_as_browsers_spell_them() -> None:
@@ -73,6 +73,14 @@ def test_no_secret_has_a_default_or_shows_itself() -> None:
     settings = Settings(github_token=SecretStr("t0ken-of-mine"), database_url=SecretStr("postgresql://u:passw0rd@h/d"))
     assert "t0ken-of-mine" not in f"{settings!r} {settings} {settings.model_dump_json()}"
     assert "passw0rd" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_of_a_stores_options_only_what_is_secret_is_kept_out_of_logs() -> None:
+    options = {"region": SecretStr("eu-central-1"), "secret_access_key": SecretStr("k3y-of-mine")}
+    settings = Settings(object_store_options=options)
+    assert "k3y-of-mine" not in f"{settings!r} {settings.model_dump_json()}"
+    assert settings.secrets() == ("k3y-of-mine",)
+    assert settings.store_options() == {"region": "eu-central-1", "secret_access_key": "k3y-of-mine"}
 
 
 def test_settings_are_a_value_that_nobody_changes() -> None:

@@ -5,43 +5,62 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import shutil
 import uuid
 from pathlib import Path
 
-_KEY_PART = re.compile(r"[A-Za-z0-9._-]{1,255}")
-_LONGEST_KEY = 1024
+from activities.adapters.object_store.keys import parts_of
+
+# another file system, one without hard links, or a file with too many
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}
 _INCOMING = "~incoming"  # no key can name it
 
 
 class LocalStore:
     """An ObjectStore. `put_file` takes the file itself over where it lies on the store's own file system."""
 
+    backend = "local"
+
     def __init__(self, root: Path) -> None:
         self._root = root
         self._incoming = root / _INCOMING
 
-    async def put_file(self, key: str, path: Path) -> None:
-        await asyncio.to_thread(self._put_file, self._place(key), path)
+    def path_of(self, key: str) -> Path:
+        """Return where the object lies, or would. Not of the port: another host would find nothing there."""
+        return self._root.joinpath(*parts_of(key))
 
-    async def path_of(self, key: str) -> Path | None:
-        place = self._place(key)
-        return place if await asyncio.to_thread(place.is_file) else None
+    async def put_file(self, key: str, path: Path) -> None:
+        await asyncio.to_thread(self._put_file, self.path_of(key), path)
+
+    async def fetch(self, key: str, into: Path) -> bool:
+        return await asyncio.to_thread(self._fetch, self.path_of(key), into)
 
     async def delete(self, key: str) -> None:
         # Folders stay, even empty: a put in another process may be about to use one.
-        await asyncio.to_thread(self._place(key).unlink, missing_ok=True)
+        await asyncio.to_thread(self.path_of(key).unlink, missing_ok=True)
 
     async def sweep(self) -> int:
         """Remove what interrupted puts left; return how many. Puts that are under way, in any process, go on."""
         return await asyncio.to_thread(self._sweep)
 
-    def _place(self, key: str) -> Path:
-        parts = key.split("/")
-        if len(key) > _LONGEST_KEY or not all(_KEY_PART.fullmatch(part) and part not in (".", "..") for part in parts):
-            raise ValueError(f"no key of an object: {key[:_LONGEST_KEY]!r}")
-        return self._root.joinpath(*parts)
+    def _fetch(self, place: Path, into: Path) -> bool:
+        partial = into.with_name(f"{into.name}.partial")
+        partial.unlink(missing_ok=True)
+        try:
+            if not place.is_file():
+                return False
+            try:
+                partial.hardlink_to(place)  # a later put gives the key another file; this one stays as it is
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                shutil.copyfile(place, partial)
+            partial.replace(into)
+        except FileNotFoundError:  # deleted meanwhile
+            return False
+        finally:
+            partial.unlink(missing_ok=True)
+        return True
 
     def _put_file(self, place: Path, path: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)

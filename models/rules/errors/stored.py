@@ -2,11 +2,11 @@
 
 from typing import TypeGuard
 
-from models.rules.errors import database, engine, orchestrator, request, source
+from models.rules.errors import database, engine, orchestrator, request, source, storage
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import DockerBuildFailed
 
-_FAMILIES = (database, engine, orchestrator, request, source)
+_FAMILIES = (database, engine, orchestrator, request, source, storage)
 
 
 class UnknownFailure(DomainError):

@@ -13,6 +13,7 @@ import pytest
 import zstandard
 from httpx_sse import ServerSentEvent
 
+from activities.adapters.object_store.remote import RemoteStore
 from models.repositories.log.days import LogDays
 from models.rules.build_payloads import Checkpoint
 from standalone.demo.event_stream import server_events
@@ -169,6 +170,26 @@ async def test_a_log_whose_rows_were_dropped_is_read_from_its_object(
     assert await _whole(server.http, image_id) == data
     assert bytes((await read_stream(server.http, image_id)).data) == data
     assert (await server.image(image_id))["build_log"].endswith(data[-1000:].decode(errors="replace")[-300:])
+
+
+async def test_an_api_elsewhere_reads_a_log_from_the_store_that_all_share(
+    builder: ReportingBuilder, database_url: str, tmp_path: Path
+) -> None:
+    shared, data = f"file://{tmp_path}/shared", _odd_log(300_000)
+    (tmp_path / "log.zst").write_bytes(zstandard.ZstdCompressor().compress(data))
+    await RemoteStore(shared, {}).put_file("logs/x/1.log.zst", tmp_path / "log.zst")  # as a builder host does
+    async with running_api(database_url, tmp_path / "elsewhere", store=RemoteStore(shared, {})) as server:
+        image_id, attempt = await _built(server, builder, data)
+        await builder.keep_log(attempt, "logs/x/1.log.zst")
+        async with server.api.given.requests.transaction() as session:
+            assert await LogDays(session).drop_before(timedelta(days=-2))
+        assert await _whole(server.http, image_id) == data
+        area = server.api.given.area.path
+
+        async def left() -> list[str]:
+            return [path.name for path in area.iterdir()]
+
+        await eventually(left, lambda names: names == [".lock"])  # what was fetched is gone
 
 
 async def test_a_stream_over_fifty_disconnects_is_the_same_as_the_log(

@@ -139,9 +139,7 @@ async def test_a_commit_that_is_packed_anew_leaves_the_source_of_an_earlier_buil
     fetching.source_host.archive = gzip.compress(gzip.decompress(archive), compresslevel=1, mtime=1)
     after = await fetching.fetch(second)
     for outcome, wanted in ((before, archive), (after, fetching.source_host.archive)):
-        kept = await fetching.hosts.store.path_of(outcome.variables["source_key"])
-        assert kept is not None
-        assert kept.read_bytes() == wanted
+        assert fetching.hosts.store.path_of(outcome.variables["source_key"]).read_bytes() == wanted
 
 
 @pytest.mark.parametrize("damage", BROKEN)
@@ -151,8 +149,7 @@ async def test_a_kept_source_that_is_damaged_meanwhile_is_mended_by_the_next_dow
     [build] = await fetching.waiting(1)
     fetching.source_host.let_come(2)
     first = await fetching.fetch(build)
-    kept = await fetching.hosts.store.path_of(first.variables["source_key"])
-    assert kept is not None
+    kept = fetching.hosts.store.path_of(first.variables["source_key"])
     BROKEN[damage](kept)
     assert await fetching.fetch(build) == first
     assert kept.read_bytes() == fetching.source_host.archive

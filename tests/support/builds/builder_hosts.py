@@ -14,6 +14,7 @@ from activities.adapters.object_store.local import LocalStore
 from activities.builder.host import BuilderHost
 from activities.builder.identity import BuilderIdentity
 from activities.image.building import ImageActivities
+from activities.ports.object_store import ObjectStore
 from activities.source.tree import ArchiveLimits
 from activities.work_area import WorkArea
 from models.postgres.database import Database
@@ -54,7 +55,9 @@ class Hosts:
         self.store = LocalStore(folder / "objects")
 
     @asynccontextmanager
-    async def running(self, name: str, *, slots: int = 2, engine_is_away: bool = False) -> AsyncIterator[Host]:
+    async def running(
+        self, name: str, *, slots: int = 2, engine_is_away: bool = False, store: ObjectStore | None = None
+    ) -> AsyncIterator[Host]:
         """Run a builder host until the block ends, which stops it in order."""
         identity = BuilderIdentity(name, slots, "an-instance", timedelta(hours=1))
         engine = MemoryEngine()
@@ -65,7 +68,7 @@ class Hosts:
                 database=self._database,
                 hints=self._hints,
                 engine=engine,
-                store=self.store,
+                store=store or self.store,
                 area=area,
                 archive_limits=ARCHIVE_LIMITS,
             )

@@ -14,6 +14,7 @@ import uvicorn
 from activities.adapters.github.rest import GitHub
 from activities.adapters.object_store.local import LocalStore
 from activities.ports.runs import RunAddress
+from activities.work_area import WorkArea
 from api.app import create_app
 from api.listener import listen
 from api.parts import Api, ApiWorld
@@ -112,8 +113,11 @@ async def running_api(
                 hints=Hints(database_url),
                 runs=runs,
                 source_host=source_host,
-                store=LocalStore(folder / "objects"),
-                **given,
+                **{
+                    "store": LocalStore(folder / "objects"),
+                    "area": stack.enter_context(WorkArea(folder / "work")),
+                    **given,
+                },
             )
         )
         listener = stack.enter_context(listen("127.0.0.1", 0))

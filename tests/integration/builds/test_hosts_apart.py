@@ -1,0 +1,22 @@
+"""Hosts that share no disk: what one has fetched, another builds from, by the object store of all."""
+
+import asyncio
+from pathlib import Path
+
+from activities.adapters.object_store.remote import RemoteStore
+from tests.support.builds.builder_hosts import KEY, Hosts
+from tests.support.builds.stored_builds import StoredBuilds
+from tests.support.fakes.memory_engine import IMAGE_ID
+
+
+async def test_a_host_builds_from_the_source_that_another_has_fetched(
+    hosts: Hosts, builds: StoredBuilds, tmp_path: Path
+) -> None:
+    build = await hosts.fetched(builds)
+    shared = f"file://{tmp_path}/shared"
+    await RemoteStore(shared, {}).put_file(KEY, hosts.store.path_of(KEY))
+    hosts.store.path_of(KEY).unlink()
+    async with hosts.running("host-2", store=RemoteStore(shared, {})) as host:
+        building = await host.watch(build)
+        (await host.engine.next_build()).succeed()
+        assert (await asyncio.wait_for(building, 30)).variables["image_id"] == IMAGE_ID
