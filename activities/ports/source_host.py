@@ -40,11 +40,19 @@ class CommitDetails:
     message: str
 
 
+@dataclass(frozen=True)
+class ResolvedTag:
+    """What a tag leads to. `objects` are the ids of its annotations, the outermost first; a light tag has none."""
+
+    commit: str
+    objects: tuple[str, ...] = ()
+
+
 class SourceHost(Protocol):
     """GitHub, or what speaks its REST API."""
 
-    async def resolve_tag(self, repo: str, tag: str) -> str:
-        """Return the full commit sha (40 hex) that the tag names, annotated tags peeled. A pure read.
+    async def resolve_tag(self, repo: str, tag: str) -> ResolvedTag:
+        """Return the commit that the tag names, annotated tags peeled; full ids of 40 hex. A pure read.
 
         Raises RepositoryNotFound, TagNotFound, SourceHostUnreachable, SourceHostWrong, SourceHostRateLimited,
         SourceHostDenied.

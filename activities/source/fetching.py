@@ -13,7 +13,7 @@ from activities.beats import beating
 from activities.image.public_name import refuse_foreign
 from activities.ports.engine import ContainerEngine
 from activities.ports.object_store import ObjectStore
-from activities.ports.source_host import SourceHost
+from activities.ports.source_host import ResolvedTag, SourceHost
 from activities.source.archive import inspect_archive, measure
 from activities.source.tree import ArchiveLimits
 from activities.source.wanted import Wanted, wanted_for
@@ -55,13 +55,25 @@ class TagActivities:
             await refuse_foreign(self._engine, self._instance, build.image)
             async with self._database.transaction() as session:
                 wanted = (await BuildReading(session).inputs(build.build_id)).wanted_commit
-            commit = await self._host.resolve_tag(build.repo, build.tag)
-        if not commit.startswith(wanted):
-            raise CommitMismatch(
-                f"Tag {build.tag} of {build.repo} names commit {commit}, but commit {wanted} was asked for."
-                " Send the commit that the tag names, or move the tag."
-            )
-        return StageOutcome(message=f"{build.tag} is {commit}", variables={"commit_sha": commit})
+            tag = await self._host.resolve_tag(build.repo, build.tag)
+        return StageOutcome(
+            message=f"{build.tag} is {tag.commit}",
+            variables={"commit_sha": tag.commit},
+            notices=_checked(build, tag, wanted),
+        )
+
+
+def _checked(build: Checkpoint, tag: ResolvedTag, wanted: str) -> tuple[str, ...]:
+    """Return what is to be said of the commit that was asked for. Raises CommitMismatch when it is another one."""
+    if tag.commit.startswith(wanted):
+        return ()
+    if any(annotation.startswith(wanted) for annotation in tag.objects):
+        own = f"{wanted} is the id of the annotated tag {build.tag} itself, not of a commit"
+        return (f"{own}; what is built is the commit that this tag names, {tag.commit}.",)
+    raise CommitMismatch(
+        f"Tag {build.tag} of {build.repo} names commit {tag.commit}, but commit {wanted} was asked for."
+        " Send the commit that the tag names, or move the tag."
+    )
 
 
 class SourceActivities:

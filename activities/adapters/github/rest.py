@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from activities.adapters.github import answers
 from activities.adapters.github.names import checked_sha, is_repository, is_tag
-from activities.ports.source_host import CommitDetails, RepositoryTag, TagReference
+from activities.ports.source_host import CommitDetails, RepositoryTag, ResolvedTag, TagReference
 from models.rules.errors.domain import DomainError
 from models.rules.errors.request import RequestInvalid
 from models.rules.errors.source import RepositoryNotFound, SourceHostUnreachable, SourceHostWrong, TagNotFound
@@ -67,15 +67,15 @@ class GitHub:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def resolve_tag(self, repo: str, tag: str) -> str:
+    async def resolve_tag(self, repo: str, tag: str) -> ResolvedTag:
         if not is_tag(tag):
             raise RequestInvalid(f"{tag!r} is no name that git allows for a tag; give an existing tag's name.")
         place, thing = self._place(repo), f"tag {tag}"
         target = (await self._get(f"{place}/git/ref/tags/{quote(tag)}", repo, thing, answers.REFERENCE)).object
-        target = await self._peeled(target, repo, thing)
+        *objects, target = await self._peeled(target, repo, thing)
         if target.type != "commit":
             raise TagNotFound(f"The tag {tag} of {repo} leads to a {target.type}, not to a commit; tag a commit.")
-        return target.sha
+        return ResolvedTag(target.sha, tuple(each.sha for each in objects))
 
     @asynccontextmanager
     async def tarball(self, repo: str, commit: str) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -109,7 +109,7 @@ class GitHub:
 
     async def peel(self, repo: str, tag_sha: str) -> str | None:
         target = answers.Target(type="tag", sha=checked_sha(tag_sha))
-        target = await self._peeled(target, repo, f"tag object {tag_sha[:_SHOWN]}")
+        target = (await self._peeled(target, repo, f"tag object {tag_sha[:_SHOWN]}"))[-1]
         return target.sha if target.type == "commit" else None
 
     def tag_of(self, repo: str, name: str, commit_sha: str) -> RepositoryTag:
@@ -134,14 +134,13 @@ class GitHub:
             raise RequestInvalid(f"{repo!r} is no name of a repository; write owner/name.")
         return f"{self._api}/repos/{repo}"
 
-    async def _peeled(self, target: answers.Target, repo: str, thing: str) -> answers.Target:
-        """Follow annotated tags to what they lead to, which is a tag still when there are too many of them."""
-        for _depth in range(_DEEPEST_TAG):
-            if target.type != "tag":
-                break
-            url = f"{self._place(repo)}/git/tags/{target.sha}"
-            target = (await self._get(url, repo, thing, answers.REFERENCE)).object
-        return target
+    async def _peeled(self, target: answers.Target, repo: str, thing: str) -> list[answers.Target]:
+        """Follow annotated tags; return them and what they lead to, a tag still when there are too many of them."""
+        way = [target]
+        while way[-1].type == "tag" and len(way) <= _DEEPEST_TAG:
+            url = f"{self._place(repo)}/git/tags/{way[-1].sha}"
+            way.append((await self._get(url, repo, thing, answers.REFERENCE)).object)
+        return way
 
     async def _pages(
         self, url: str | None, repo: str, thing: str, shape: TypeAdapter[list[_Shape]], limit: int

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from activities.ports.source_host import CommitDetails, RepositoryTag, TagReference
+from activities.ports.source_host import CommitDetails, RepositoryTag, ResolvedTag, TagReference
 from models.rules.errors.source import RepositoryNotFound
 from tests.support.engine.hostile_archives import write_tree
 
@@ -26,7 +26,7 @@ class FakeSourceHost:
         for _download in range(downloads):
             self._may_come.release()
 
-    async def resolve_tag(self, repo: str, tag: str) -> str:
+    async def resolve_tag(self, repo: str, tag: str) -> ResolvedTag:
         raise RepositoryNotFound(f"There is no {repo} with a tag {tag} here.")
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ import pytest_asyncio
 import structlog
 
 from activities.adapters.github.rest import GitHub
+from activities.ports.source_host import ResolvedTag
 from models.rules.errors.domain import DomainError
 from models.rules.errors.request import RequestInvalid
 from models.rules.errors.source import (
@@ -61,7 +62,13 @@ def _hello(sandbox: RunningSandbox, revision: str) -> str:
 
 @pytest.mark.parametrize("tag", ["v1.0.0", "v1.1.0"], ids=["light", "annotated"])
 async def test_a_tag_leads_to_its_commit(github: GitHub, sandbox: RunningSandbox, tag: str) -> None:
-    assert await github.resolve_tag("demo/hello", tag) == _hello(sandbox, tag)
+    assert (await github.resolve_tag("demo/hello", tag)).commit == _hello(sandbox, tag)
+
+
+async def test_an_annotated_tags_own_id_is_told_from_its_commits(github: GitHub, sandbox: RunningSandbox) -> None:
+    own = git(sandbox.root / "demo" / "hello", "rev-parse", "v1.1.0")
+    assert await github.resolve_tag("demo/hello", "v1.1.0") == ResolvedTag(_hello(sandbox, "v1.1.0"), (own,))
+    assert (await github.resolve_tag("demo/hello", "v1.0.0")).objects == ()
 
 
 async def test_a_tag_of_tags_leads_to_the_commit_at_the_end(github: GitHub, sandbox: RunningSandbox) -> None:
@@ -69,7 +76,9 @@ async def test_a_tag_of_tags_leads_to_the_commit_at_the_end(github: GitHub, sand
     commit = make_repository(folder, {"a": "a"}, "tag-0")
     for depth in range(1, 13):
         git(folder, "tag", "--annotate", f"--message=level {depth}", f"tag-{depth}", f"tag-{depth - 1}")
-    assert await github.resolve_tag("acme/nested", "tag-10") == commit
+    resolved = await github.resolve_tag("acme/nested", "tag-10")
+    assert resolved.commit == commit
+    assert list(resolved.objects) == [git(folder, "rev-parse", f"tag-{depth}") for depth in range(10, 0, -1)]
     with pytest.raises(TagNotFound, match="not to a commit"):
         await github.resolve_tag("acme/nested", "tag-12")
 
@@ -88,7 +97,7 @@ async def test_a_tag_of_any_characters_is_found(github: GitHub, sandbox: Running
     if not folder.exists():
         make_repository(folder, {"a": "a"})
     git(folder, "update-ref", f"refs/tags/{tag}", "HEAD")
-    assert await github.resolve_tag("acme/spelling", tag) == git(folder, "rev-parse", "HEAD")
+    assert (await github.resolve_tag("acme/spelling", tag)).commit == git(folder, "rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +165,7 @@ async def test_a_private_repository_opens_to_the_token_alone(github: GitHub, san
     folder = sandbox.root / "acme" / "private"
     commit = make_repository(folder, {"secret.txt": "plans"}, "v1")
     git(folder, "config", "slipway.private", "true")
-    assert await github.resolve_tag("acme/private", "v1") == commit
+    assert (await github.resolve_tag("acme/private", "v1")).commit == commit
     assert b"plans" in gzip.decompress(await _download(github, "acme/private", commit))
     nobody = GitHub(sandbox.url, None, PATIENT)
     with pytest.raises(RepositoryNotFound, match="a private one needs GITHUB_TOKEN"):
