@@ -30,6 +30,8 @@ class Followed:
 
     place: Path | None
     led_out: str | None
+    links: tuple[str, ...]
+    is_circle: bool
 
 
 def way(path: str, target_of: Callable[[str], str | None]) -> Way:
@@ -64,8 +66,8 @@ def way(path: str, target_of: Callable[[str], str | None]) -> Way:
 def follow(root: Path, path: str) -> Followed:
     """Follow every link on the way to `path`, which lies below the folder `root`. Blocks."""
     found = way(path, lambda link: _target(root / link))
-    place = None if found.end is None else root / found.end
-    return Followed(place if place is not None and os.path.lexists(place) else None, found.led_out)
+    place = None if found.end is None or not os.path.lexists(root / found.end) else root / found.end
+    return Followed(place, found.led_out, found.links, is_circle=found.end is None)
 
 
 def link_text(place: Path) -> str:

@@ -131,3 +131,49 @@ async def test_nothing_is_said_of_a_dockerfile_that_belongs_to_the_context(works
     (source / ".dockerignore").write_text("*\n!Dockerfile\n")
     (source / "Dockerfile").write_text(f"{BASE}COPY . /app\n")
     assert (await workshop.build_in(source, "Dockerfile")).notices == ()
+
+
+MISLEADING = {
+    "a file out": ("../real", "COPY x /app/", "'x' is a link to '../real', which leads out of"),
+    "a file out, in a list": (
+        "../real",
+        'ADD --chown=1 ["x", "/app/"]',
+        "'x' is a link to '../real', which leads out of",
+    ),
+    "a file out, mounted": (
+        "../real",
+        "RUN --mount=source=x,target=/y true",
+        "'x' is a link to '../real', which leads",
+    ),
+    "an absolute one": ("/etc/hostname", "COPY x /app/", "'x' is a link to '/etc/hostname', which leads out of"),
+    "a folder out": (
+        "..",
+        "COPY ok x/real /app/",
+        "'x' is a link to '..', which leads out of the build's context, the",
+    ),
+    "to nothing": ("./gone", "COPY x /app/", "'x' is a link to './gone', which is not in the build's context, the"),
+    "to itself": ("x", "COPY x /app/", "'x' goes round in a circle of links"),
+}
+
+
+@pytest.mark.parametrize(("target", "step", "words"), MISLEADING.values(), ids=list(MISLEADING))
+async def test_a_link_that_leads_to_nothing_in_the_context_is_named_where_it_is_copied(
+    workshop: Workshop, source: Path, target: str, step: str, words: str
+) -> None:
+    (source / "sub").mkdir()
+    (source / "real").touch()
+    (source / "sub" / "ok").touch()
+    os.symlink(target, source / "sub" / "x")  # noqa: PTH211 - pathlib would tidy it up
+    (source / "sub" / "Dockerfile").write_text(f"{BASE}{step}\n")
+    build = await workshop.build_in(source, "sub/Dockerfile")
+    assert isinstance(build.error, DockerBuildFailed)
+    assert words in build.error.detail
+    assert "Step 2/2 : " in build.error.detail
+
+
+async def test_another_steps_link_is_not_blamed(workshop: Workshop, source: Path) -> None:
+    (source / "x").symlink_to("/etc/hostname")
+    (source / "Dockerfile").write_text(f"FROM busybox:1.36 AS unused\nCOPY x /\n{BASE}COPY missing /\n")
+    build = await workshop.build_in(source, "Dockerfile")
+    assert isinstance(build.error, DockerBuildFailed)
+    assert "leads out of" not in build.error.detail

@@ -4,13 +4,16 @@ Every way of building hands its log and the engine's final error here. No senten
 a secret, or anything that would make two equal failures differ.
 """
 
+import json
 import re
+from dataclasses import replace
 
 from activities.adapters.docker.progress import base_image, language
 from activities.adapters.docker.progress.engine_words import plain, without_user
 from activities.adapters.docker.progress.facts import DOCKER_ROOT, EngineFacts, dockerfile_of
 from activities.adapters.docker.progress.step_log import StepFailure, StepLog
-from activities.image.dockerfile import Dockerfile
+from activities.image.copy_sources import misleading_link
+from activities.image.dockerfile import Dockerfile, Instruction
 from activities.ports.engine import EngineBuildRequest
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import DockerBuildFailed, EngineRefused, EngineUnreachable
@@ -72,8 +75,8 @@ def _explained(
         return f"exit code {failure.exit_code}{at}"
     if missing := base_image.explained(failure.vertex, reason, dockerfile, request, facts):
         return missing
-    if no_file := _NO_FILE.search(reason):
-        return f"{_missing_file(no_file['path'] or no_file['lstat'], failure, dockerfile, request)},{at}"
+    if nothing := _nothing_to_take(failure, reason, dockerfile, request):
+        return f"{nothing},{at}"
     if "no active sessions" in reason:
         return f"build secrets and SSH agents cannot be mounted here,{at}"
     if at:
@@ -81,16 +84,47 @@ def _explained(
     return _named(without_user(failure.vertex), reason, dockerfile)
 
 
+def _nothing_to_take(
+    failure: StepFailure, reason: str, dockerfile: Dockerfile, request: EngineBuildRequest
+) -> str | None:
+    if link := _misleading_link(failure, request):
+        return link
+    no_file = _NO_FILE.search(reason)
+    return _missing_file(no_file["path"] or no_file["lstat"], failure, dockerfile, request) if no_file else None
+
+
 def _missing_file(path: str, failure: StepFailure, dockerfile: Dockerfile, request: EngineBuildRequest) -> str:
     """Name the whole path that the step asks for: the engine may stop at the first folder of it that is missing."""
-    command = _STEP_COMMAND.fullmatch(failure.vertex)
-    step = Dockerfile(command["command"].replace("\n", " ") if command else "").instructions[:1]
-    same = [each for each in dockerfile.instructions if step and each.word == step[0].word]
-    asked = (f"/{source.removeprefix('./').lstrip('/')}" for each in (*step, *same) for source in each.sources)
+    step = _step(failure)
+    asked = (f"/{source.removeprefix('./').lstrip('/')}" for source in _sources(step, dockerfile))
     path = next((each for each in asked if f"{each}/".startswith(f"{path.rstrip('/')}/")), path)
-    if step and step[0].froms:
-        return f"{path} is not in {step[0].froms[0]}, from which the step takes it"
+    if step is not None and step.froms:
+        return f"{path} is not in {step.froms[0]}, from which the step takes it"
     return f"{path} is not in {_context_words(request)}, or .dockerignore leaves it out"
+
+
+def _misleading_link(failure: StepFailure, request: EngineBuildRequest) -> str | None:
+    step = _step(failure)
+    if step is None or step.froms:
+        return None
+    words = _context_words(request)
+    found = (misleading_link(request.context_dir, each, words) for each in step.sources)
+    return next((sentence for sentence in found if sentence is not None), None)
+
+
+def _step(failure: StepFailure) -> Instruction | None:
+    command = _STEP_COMMAND.fullmatch(failure.vertex)
+    step = next(iter(Dockerfile(command["command"].replace("\n", " ")).instructions), None) if command else None
+    if step is not None and step.word != "RUN" and step.rest.startswith("["):
+        # the engine shows a list without its quotation marks
+        return replace(step, rest=json.dumps(step.rest.strip("[]").split(", ")))
+    return step
+
+
+def _sources(step: Instruction | None, dockerfile: Dockerfile) -> list[str]:
+    """Return what the step takes, as the engine shows it, then as the Dockerfile's like instructions have it."""
+    same = [each for each in dockerfile.instructions if step is not None and each.word == step.word]
+    return [source for each in ((step, *same) if step is not None else ()) for source in each.sources]
 
 
 def _context_words(request: EngineBuildRequest) -> str:
