@@ -25,8 +25,8 @@ ENVIRONMENT_PACKAGES = {"standalone", "benchmarks"}
 SQL = re.compile(
     r"\b(SELECT\b[^.;]*\bFROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|(CREATE|ALTER|DROP) (TABLE|INDEX)|pg_advisory)\b"
 )
-# the embedded server's own start, and the bench's million rows, are no business of a repository
-SQL_OUTSIDE_MODELS = {Path("standalone/servers/postgres.py")}
+# the embedded servers' own start, and the bench's million rows, are no business of a repository
+SQL_OUTSIDE_MODELS = {Path("standalone/servers/postgres.py"), Path("standalone/servers/temporal.py")}
 # the kind of a moment, from a fixed set, is the word
 LOGS_WITH_MADE_WORDS = {Path("standalone/supervision/progress.py")}
 LONGEST_MODULE = 300

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -81,14 +83,15 @@ class TemporalDevServer(Server):
         return Program(
             name="temporal",
             command=(str(binary()), "server", "start-dev", *where, *store, *tuned, *found),
-            prepare=self._make_folder,
+            prepare=self._prepare,
             is_ready=self._has_search_attributes,
             check=answers(self._namespace_url),
             grace=timedelta(seconds=15),
         )
 
-    async def _make_folder(self) -> None:
+    async def _prepare(self) -> None:
         await asyncio.to_thread(self.db_file.parent.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(_drop_half_made, self.db_file)
 
     async def _has_search_attributes(self) -> bool:
         # Asked over the UI's port, which answers only when the server behind it does; and no Temporal client is
@@ -116,6 +119,20 @@ class TemporalDevServer(Server):
         code, output = await output_of(words)
         if code:
             raise CannotStart(f"Temporal refuses our search attributes: {output}")
+
+
+def _drop_half_made(db_file: Path) -> None:
+    """Remove a file in which nothing is stored: a first start that was cut off, from which no other one can go on."""
+    if not db_file.exists():
+        return
+    try:
+        with closing(sqlite3.connect(db_file)) as opened:
+            is_whole = opened.execute("SELECT count(*) FROM namespaces").fetchone()[0] > 0
+    except sqlite3.DatabaseError as error:
+        is_whole = "no such table" not in str(error)  # anything else is for the server to say
+    if not is_whole:
+        for part in ("", "-journal", "-wal", "-shm"):
+            db_file.with_name(db_file.name + part).unlink(missing_ok=True)
 
 
 def _each(flag: str, values: list[str] | tuple[str, ...]) -> tuple[str, ...]:

@@ -2,10 +2,14 @@
 
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
+import pytest
 
+from standalone.errors import CannotStart
 from standalone.free_ports import free_port
 from standalone.loopback_http import loopback_client
 from standalone.programs import Program, RunningProgram
@@ -41,6 +45,25 @@ async def test_a_file_of_an_older_release_gets_the_newer_search_attributes(tmp_p
     await running.stop()
     async with TemporalDevServer(file, port, ui_port) as server:
         assert await known_attributes(server) == set(search_attributes())
+
+
+@pytest.mark.parametrize("made", ["", "CREATE TABLE namespaces (id int)", "CREATE TABLE namespace_metadata (id int)"])
+async def test_a_first_start_that_was_cut_off_is_begun_again(tmp_path: Path, made: str) -> None:
+    file = tmp_path / "temporal.db"
+    with closing(sqlite3.connect(file)) as half:
+        half.execute("PRAGMA journal_mode=WAL")
+        half.executescript(made)
+    async with TemporalDevServer(file, free_port(), free_port()) as server:
+        assert await known_attributes(server) == set(search_attributes())
+
+
+async def test_what_is_no_file_of_temporals_is_left_for_it_to_refuse(tmp_path: Path) -> None:
+    file = tmp_path / "temporal.db"
+    file.write_bytes(b"somebody's notes, which are no database at all\n" * 100)
+    before = file.read_bytes()
+    with pytest.raises(CannotStart, match=r"ended with code|is not ready"):
+        await TemporalDevServer(file, free_port(), free_port()).start()
+    assert file.read_bytes() == before
 
 
 async def _answers(url: str) -> bool:
