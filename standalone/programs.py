@@ -6,7 +6,6 @@ Linux ends a tied process together with its parent, also when the parent was kil
 
 import asyncio
 import os
-import shutil
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from process.tied import tied_to_us
 from standalone.errors import CannotStart
 
 TAIL_LINES = 12
@@ -50,17 +50,6 @@ class Program:
     death_signal: signal.Signals = signal.SIGKILL
     grace: timedelta = timedelta(seconds=10)
     ready_within: timedelta = timedelta(seconds=60)
-
-
-def tied_to_us(command: tuple[str, ...], death_signal: signal.Signals) -> tuple[str, ...]:
-    """Return the command as one that ends with this process; as it is where the system has no setpriv (macOS)."""
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        return command
-    # The kernel tells nothing of a parent that died before the tie was made: look at the parent once after it.
-    still_ours = 'parent=$1; shift; [ "$PPID" = "$parent" ] || exit 1; exec "$@"'
-    name = death_signal.name.removeprefix("SIG")
-    return (setpriv, "--pdeathsig", name, "--", "/bin/sh", "-c", still_ours, "sh", str(os.getpid()), *command)
 
 
 class RunningProgram:

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _TREE = Path("/sys/fs/cgroup")
+_LOOK_AGAIN = 0.02  # seconds
 _CPU_PERIOD = 100_000  # microseconds
 
 
@@ -31,12 +33,23 @@ def end_orphaned_steps(cgroup: str, tree: Path = _TREE) -> int:
     return ended
 
 
-def remove_group(cgroup: str, tree: Path = _TREE) -> None:
-    """Take an engine's group away with all below it, once nothing runs there any more."""
+def remove_group(cgroup: str, tree: Path = _TREE, patience: float = 5.0) -> None:
+    """Take an engine's group away with all below it; processes that were ended are waited for."""
+    deadline = time.monotonic() + patience
     tops = [tree / cgroup.strip("/"), *tree.glob(f"*/{cgroup.strip('/')}")]
     for group in sorted((group for top in tops for group in [top, *top.rglob("*/")]), reverse=True):
-        with suppress(FileNotFoundError):  # one controller's folder may be a link to another's
-            group.rmdir()
+        while not _removed(group) and time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN)  # the kernel tells nobody when a group has emptied in the tree's first version
+
+
+def _removed(group: Path) -> bool:
+    try:
+        group.rmdir()
+    except FileNotFoundError:  # one controller's folder may be a link to another's
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _end_all_in(listing: Path) -> int:

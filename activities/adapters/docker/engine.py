@@ -1,4 +1,4 @@
-"""The Docker engine: docker-py for what it can, BuildKit over the plain Engine API for builds."""
+"""The Docker engine: docker-py for what it can; builds by BuildKit, in one of two ways."""
 
 import asyncio
 import threading
@@ -13,10 +13,14 @@ from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
 from activities.adapters.docker.asked_facts import AskedFacts
+from activities.adapters.docker.buildx.account import ClientAccount
+from activities.adapters.docker.buildx.conversation import BuildxConversation
+from activities.adapters.docker.buildx.definition import BuildFiles
+from activities.adapters.docker.buildx.unicode import is_unicode
 from activities.adapters.docker.plain.answer import EngineAnswer
 from activities.adapters.docker.plain.connection import ask
 from activities.adapters.docker.plain.conversation import PlainConversation
-from activities.adapters.docker.running_build import RunningBuild
+from activities.adapters.docker.running_build import Account, Conversation, RunningBuild
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo
 from models.rules.errors.engine import EngineRefused, EngineUnreachable, ImageGone
 
@@ -30,6 +34,7 @@ Answer = TypeVar("Answer")
 class DockerEngine:
     """Implements ContainerEngine. `redacted_values` never show in a log or an error.
 
+    Builds are driven by the client `buildx` where there is one, which opens a session, else over the plain API.
     `stuck_patience` is how long a build may go on after the engine has lost its log, when neither its end nor its
     failure is announced any more; `silence_limit` how long a registry may say nothing while a build waits for an image.
     """
@@ -39,11 +44,13 @@ class DockerEngine:
         url: str,
         redacted_values: Iterable[str | bytes] = (),
         *,
+        buildx: Path | None = None,
         stuck_patience: timedelta = timedelta(minutes=10),
         silence_limit: timedelta = timedelta(minutes=5),
     ) -> None:
         self._url = url
         self._redacted_values = tuple(redacted_values)
+        self._buildx = buildx
         self._stuck_patience = stuck_patience
         self._silence_limit = silence_limit
         self._client: APIClient | None = None
@@ -59,10 +66,11 @@ class DockerEngine:
 
     async def start_build(self, request: EngineBuildRequest, work_dir: Path) -> EngineBuild:
         api_version = await self._ask(lambda client: client.api_version)
+        conversation, account = await asyncio.to_thread(self._talk, request, work_dir, api_version)
         build = RunningBuild(
             request=request,
-            conversation=PlainConversation(self._url, api_version, request),
-            account=EngineAnswer(self._redacted_values),
+            conversation=conversation,
+            account=account,
             find_image=lambda: self._ask_now(lambda client: _image_id(client, request.tag)),
             facts=AskedFacts(self._ask_now),
             work_dir=work_dir,
@@ -71,6 +79,13 @@ class DockerEngine:
         )
         build.start()
         return build
+
+    def _talk(self, request: EngineBuildRequest, work_dir: Path, api_version: str) -> tuple[Conversation, Account]:
+        if self._buildx is None or not is_unicode(request):
+            return PlainConversation(self._url, api_version, request), EngineAnswer(self._redacted_values)
+        files = BuildFiles(request, work_dir / "client")
+        account = ClientAccount(files.metadata, files.target, self._redacted_values)
+        return BuildxConversation(self._buildx, self._url, files), account
 
     async def image(self, reference: str) -> EngineImage | None:
         found = await self._ask(lambda client: _inspected(client, reference))

@@ -13,7 +13,7 @@ from typing import Protocol
 from activities.adapters.docker.progress.facts import EngineFacts
 from activities.adapters.docker.progress.spool import Spool
 from activities.adapters.docker.progress.step_log import StepLog
-from activities.adapters.docker.progress.verdict import build_failure, given_up, success_notices
+from activities.adapters.docker.progress.verdict import given_up, success_notices
 from activities.ports.engine import EngineBuildRequest, EngineOutcome, EngineProgress
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, EngineUnreachable
@@ -73,14 +73,12 @@ class Conversation(Protocol):
 class Account(Protocol):
     """What the engine says of a build, from raw bytes to log bytes and outcome.
 
-    `is_whole` tells whether it reached its end, `image_id` and `error` what it said. `is_stuck` is True while the
-    engine has lost the log and says nothing that counts. `broken_off` is a sentence for an account without an outcome.
+    `is_whole` tells whether it reached its end, `image_id` what was built. `is_stuck` is True while the engine has
+    lost the log and says nothing that counts.
     """
 
     log: StepLog
     image_id: str | None
-    error: str | None
-    broken_off: str
 
     @property
     def is_whole(self) -> bool: ...
@@ -98,6 +96,10 @@ class Account(Protocol):
 
     def finish(self) -> bytes:
         """Return the log's last bytes. Nothing more comes."""
+        ...
+
+    def failure(self, request: EngineBuildRequest, facts: EngineFacts) -> DomainError | None:
+        """Return why there is no image, by what was said or by how it ended; None when there is one."""
         ...
 
 
@@ -251,6 +253,8 @@ class RunningBuild:
             if now - stuck_since > self._stuck_patience:
                 return given_up(self._stuck_patience)
         self._write(self._account.finish())
+        if self._account.is_stuck and self._account.image_id is None:
+            self._account.image_id = self._found_image()
         return self._verdict()
 
     def _found_image(self) -> str | None:
@@ -267,10 +271,9 @@ class RunningBuild:
             return BuildCancelled("The build was ended in the engine because a cancel was wanted.")
         if self._reader_error is not None:
             return self._reader_error
-        if account.error is not None:
-            return build_failure(account.error, account.log, self._request, self._facts)
-        if account.image_id is None:
-            return EngineUnreachable(account.broken_off)
+        failure = account.failure(self._request, self._facts)
+        if failure is not None or account.image_id is None:
+            return failure or EngineUnreachable("The Docker engine named no image.")
         if not account.is_whole and not account.is_stuck:
             self._write(account.log.lose(_BROKE_OFF))
         self._language_notices = success_notices(self._request, self._facts)

@@ -1,17 +1,15 @@
 """A build ends in the engine when it is told to, and only then."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from models.rules.errors.engine import BuildCancelled
 from tests.support.engine.engine_images import Workshop
+from tests.support.processes import processes_with
 from tests.support.waiting import until
 
 BASE = "FROM busybox:1.36\n"
-SECRET = "s3cr3t-0123456789-abcdefghij"
-NO_SUCH_IMAGE = "sha256:" + "0" * 64
 
 
 async def test_a_cancel_ends_the_steps_process(workshop: Workshop) -> None:
@@ -40,15 +38,3 @@ async def test_a_wait_that_is_cancelled_leaves_the_build_running(workshop: Works
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert (await build.result()).image_id == (await build.result()).image_id
-
-
-def processes_with(marker: str) -> list[str]:
-    """Ids of this machine's processes whose command line holds the marker."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if marker.encode() in process.read_bytes():
-                found.append(process.parent.name)
-        except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
-            continue
-    return found

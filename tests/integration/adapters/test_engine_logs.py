@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.docker.engine import DockerEngine
 from models.rules.errors.engine import DockerBuildFailed
 from tests.support.engine.engine_images import Workshop, open_workshop
 from tests.support.engine.engines_under_test import EngineUnderTest
@@ -91,7 +90,7 @@ async def test_a_burst_comes_whole_or_the_build_says_what_was_lost(workshop: Wor
 
 
 async def test_secrets_are_masked_even_when_the_engine_splits_them(docker: EngineUnderTest, tmp_path: Path) -> None:
-    async with open_workshop(tmp_path, DockerEngine(docker.url, [SECRET])) as workshop:
+    async with open_workshop(tmp_path, docker.adapter([SECRET])) as workshop:
         halves = f"printf {SECRET[:10]}; usleep 100000; echo {SECRET[10:]}; exit 3"
         build = await workshop.build(f"{BASE}ARG TOKEN\nRUN {halves} # $TOKEN {SECRET} {workshop.marker}\n")
     assert b"******\n" in build.log

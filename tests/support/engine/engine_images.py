@@ -27,6 +27,7 @@ class FinishedBuild:
 class Choices(TypedDict, total=False):
     files: Mapping[str, bytes]  # of the context, besides the Dockerfile
     build_args: Mapping[str, str]
+    labels: Mapping[str, str]
     target: str
     dockerfile_path: str
     tag: str
@@ -55,7 +56,7 @@ class Workshop:
             tag=tag,
             context_dir=context,
             dockerfile=choices.get("dockerfile_path", "Dockerfile"),
-            labels={LABEL: self.marker},
+            labels={LABEL: self.marker, **choices.get("labels", {})},
             build_args=choices.get("build_args", {}),
             target=choices.get("target"),
         )

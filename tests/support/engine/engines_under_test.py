@@ -2,18 +2,21 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from activities.adapters.docker.engine import DockerEngine
 from standalone.engine.base_image import ensure_base_image
 from standalone.engine.next_engine import CONTAINERD_STORE, NextEngine
+from standalone.engine.plugin import ensure_buildx
 
 MACHINE_ENGINE_URL = "unix:///var/run/docker.sock"
-PROGRAMS = Path(__file__).parents[3] / ".slipway" / "docker-next"
+_DATA = Path(__file__).parents[3] / ".slipway"
 _WORDS = {"next": (), "next-containerd": CONTAINERD_STORE}
 ENGINES = ("machine", *_WORDS)
+WAYS = ("plain", "buildx")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class EngineUnderTest:
     url: str
     clips_logs: bool
     takes_any_platform: bool = False
+    buildx: Path | None = None  # None: builds go over the plain API
+
+    def adapter(self, secrets: Iterable[str] = ()) -> DockerEngine:
+        return DockerEngine(self.url, secrets, buildx=self.buildx)
 
 
 @asynccontextmanager
@@ -34,10 +41,25 @@ async def engine_under_test(name: str) -> AsyncIterator[EngineUnderTest]:
     if name == "machine":
         yield await _with_base_image(EngineUnderTest(MACHINE_ENGINE_URL, clips_logs=True))
     else:
-        async with NextEngine(PROGRAMS, os.environ, _WORDS[name]) as engine:
-            yield await _with_base_image(EngineUnderTest(engine.url, False, "containerd" in name))
+        async with next_engine(_WORDS[name]) as (_engine, under_test):
+            yield under_test
+
+
+@asynccontextmanager
+async def next_engine(words: tuple[str, ...] = ()) -> AsyncIterator[tuple[NextEngine, EngineUnderTest]]:
+    """Start an engine that a test may kill."""
+    async with NextEngine(_DATA / "docker-next", os.environ, words) as engine:
+        yield engine, await _with_base_image(EngineUnderTest(engine.url, False, words == CONTAINERD_STORE))
 
 
 async def _with_base_image(engine: EngineUnderTest) -> EngineUnderTest:
     await asyncio.to_thread(ensure_base_image, engine.url, os.environ, print)
     return engine
+
+
+async def by_way(engine: EngineUnderTest, way: str) -> EngineUnderTest:
+    """Return the engine with a client for its builds, or without one."""
+    if way == "plain":
+        return engine
+    plugin = await asyncio.to_thread(ensure_buildx, _DATA, os.environ, print)
+    return replace(engine, buildx=plugin.path)

@@ -7,19 +7,17 @@ from typing import Any
 
 from activities.adapters.docker.plain.connection import ChunkedBody
 from activities.adapters.docker.plain.trace import TraceMalformed, decode_status
-from activities.adapters.docker.progress.step_log import StepLog
+from activities.adapters.docker.progress.facts import EngineFacts
+from activities.adapters.docker.progress.step_log import LOST, UNREADABLE, StepLog
+from activities.adapters.docker.progress.verdict import build_failure, engine_went_away
+from activities.ports.engine import EngineBuildRequest
+from models.rules.errors.domain import DomainError
 
 _TRACE_BEGIN = b'{"id":"moby.buildkit.trace","aux":"'
 _TRACE_END = b'"}'
 _EMPTY_TRACE = _TRACE_BEGIN + _TRACE_END
 # The engine sends single empty traces now and then; so many in a row mean that its own reading of the log has broken.
 _EMPTY_TRACES_OF_A_LOST_LOG = 300
-
-LOST = (
-    "The engine lost a part of this log, because a step wrote faster than it can pass on; "
-    "on the engine, BUILDKIT_STEP_LOG_MAX_SPEED=1048576 prevents this"
-)
-UNREADABLE = "The engine sent a part of this log in a form that could not be read"
 
 
 class EngineAnswer:
@@ -29,8 +27,6 @@ class EngineAnswer:
     `is_stuck` is True while the engine sends empty traces without end, which it does once it has lost the log; the
     build itself goes on then, and only a success is still announced.
     """
-
-    broken_off = "The Docker engine went away in the middle of the build."
 
     def __init__(self, secrets: Iterable[str | bytes] = ()) -> None:
         self.log = StepLog(secrets)
@@ -60,6 +56,11 @@ class EngineAnswer:
     def finish(self) -> bytes:
         """Return the log's last bytes."""
         return self.log.finish()
+
+    def failure(self, request: EngineBuildRequest, facts: EngineFacts) -> DomainError | None:
+        if self.error is not None:
+            return build_failure(self.error, self.log, request, facts)
+        return None if self.image_id is not None else engine_went_away()
 
     def _interpret(self, line: bytes) -> bytes:
         if line == _EMPTY_TRACE:

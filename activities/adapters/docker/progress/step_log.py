@@ -24,6 +24,12 @@ from activities.adapters.docker.progress.turns import Turns
 from activities.ports.engine import EngineProgress
 from models.rules.redaction import Redactor
 
+LOST = (
+    "The engine lost a part of this log, because a step wrote faster than it can pass on; "
+    "on the engine, BUILDKIT_STEP_LOG_MAX_SPEED=1048576 prevents this"
+)
+UNREADABLE = "The engine sent a part of this log in a form that could not be read"
+
 _EXIT_CODE = re.compile(r"exit code: (\d+)\s*\Z")
 _CANCELLED = "context canceled"
 

@@ -20,6 +20,7 @@ from models.rules.errors.engine import DockerBuildFailed, EngineRefused, EngineU
 from models.rules.errors.source import DockerfileInvalid
 
 _NO_FILE = re.compile(r'"(?P<path>/[^"]*)"[^"]* not found|lstat (?P<lstat>/[^\s:]*): (?:no such file|not a dir)')
+_NO_SECRET = re.compile(r"secret (?P<name>\S+?)(?: not found)?: not found\Z")
 _STEP_COMMAND = re.compile(r"\[[^\]]*\] (?P<command>.*)", re.DOTALL)
 _ADDRESS = re.compile(r"(?:https?|git|ssh)://\S+|git@\S+")
 _LONGEST_MESSAGE = 16_000
@@ -44,6 +45,10 @@ def build_failure(message: str, log: StepLog, request: EngineBuildRequest, facts
     return DockerBuildFailed(
         f"Docker build failed: {log.redacted(detail)}", failing_step=failure.step, exit_code=failure.exit_code
     )
+
+
+def engine_went_away() -> EngineUnreachable:
+    return EngineUnreachable("The Docker engine went away in the middle of the build.")
 
 
 def given_up(patience_seconds: float) -> EngineRefused:
@@ -77,8 +82,8 @@ def _explained(
         return missing
     if nothing := _nothing_to_take(failure, reason, dockerfile, request):
         return f"{nothing},{at}"
-    if "no active sessions" in reason:
-        return f"build secrets and SSH agents cannot be mounted here,{at}"
+    if unmounted := _unmounted(reason):
+        return f"{unmounted},{at}"
     if at:
         return f"{reason}{at}"
     return _named(without_user(failure.vertex), reason, dockerfile)
@@ -91,6 +96,14 @@ def _nothing_to_take(
         return link
     no_file = _NO_FILE.search(reason)
     return _missing_file(no_file["path"] or no_file["lstat"], failure, dockerfile, request) if no_file else None
+
+
+def _unmounted(reason: str) -> str | None:
+    """Say what a step asks its session for in vain."""
+    if "no active sessions" in reason:
+        return "build secrets and SSH agents cannot be mounted here: the builder lacks Docker's plugin buildx"
+    secret = _NO_SECRET.search(reason)
+    return secret and f"the build was given no secret {secret['name']}; name it in the order's `secrets`"
 
 
 def _missing_file(path: str, failure: StepFailure, dockerfile: Dockerfile, request: EngineBuildRequest) -> str:
