@@ -5,7 +5,7 @@ STANDALONE := $(PYTHON) -m standalone
 TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 SHELL_FILES = $(shell git ls-files '*.sh') .ci/run
 
-.PHONY: demo up down status logs psql engine engine-down test test-unit test-integration lint format bench clean help packages
+.PHONY: demo up down status logs psql engine engine-down test test-unit test-integration lint format fuzz bench clean help packages
 
 demo: packages ## build the sample product's tag from nothing, and say what to open next
 	@$(STANDALONE) demo
@@ -50,6 +50,9 @@ lint: packages ## check format, style, types, imports and shell scripts
 format: packages ## put the code into its form
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+fuzz: packages ## send the API 20,000 requests at random, and compare the answers with its description
+	@$(PYTHON) -m tests.fuzz $(if $(SEED),--seed $(SEED))
 
 bench: engine ## measure, and print a table
 	@$(PYTHON) -m benchmarks

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from api.border.problems import PROBLEM_JSON, Problem, answers
 from api.border.visitors.rules import is_probe
 from api.described_headers import HEADERS, headers_of
+from api.images.parameters import MAY_BE_EMPTY
 from api.images.schemas import ImageAnswer, ImageRequest
 from api.logs.events import BeganAttempt, EndedBuild, WrittenBytes, WrittenText
 from api.version import VERSION
@@ -98,6 +99,8 @@ def _leave_out_null(schema: Json) -> None:
     parameters = [each for _, operation in _operations(schema) for each in operation.get("parameters", ())]
     for parameter in parameters:
         parameter["schema"] = _not_null(parameter["schema"])
+        if all(parameter["schema"].pop(word, False) for word in MAY_BE_EMPTY):
+            parameter["allowEmptyValue"] = True
     properties = schema["components"]["schemas"][Problem.__name__]["properties"]
     for name, each in properties.items():
         properties[name] = _not_null(each)

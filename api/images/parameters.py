@@ -1,7 +1,7 @@
 """What requests about images name in their paths and queries."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -47,19 +47,34 @@ Wait = Annotated[
     ),
 ]
 DEFAULT_PAGE = 100
+Cursor = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "maxLength": 200, "pattern": "^[A-Za-z0-9_-]*$"}),
+    Query(description="the place in the list that Link named"),
+]
 Limit = Annotated[int, IntegerFrom(1, 1000), Query()]
 LogLines = Annotated[int, IntegerFrom(1, 10_000)]
+MAY_BE_EMPTY: dict[str, Any] = {"x-may-be-empty": True}  # for the description, which has a word of its own for it
 _EMPTY_IS_ABSENT = BeforeValidator(lambda value: value or None)  # existing clients send empty ones
-StatusFilter = Annotated[ImageStatus | None, _EMPTY_IS_ABSENT, Query(description="failed includes cancelled")]
+StatusFilter = Annotated[
+    ImageStatus | None, _EMPTY_IS_ABSENT, Query(description="failed includes cancelled", json_schema_extra=MAY_BE_EMPTY)
+]
 NameFilter = Annotated[
     NameWord | None,
     _EMPTY_IS_ABSENT,
-    Query(description="images of this name, however it is spelled: `docker.io/library/busybox` finds `busybox`"),
+    Query(
+        description="images of this name, however it is spelled: `docker.io/library/busybox` finds `busybox`",
+        json_schema_extra=MAY_BE_EMPTY,
+    ),
 ]
 RepoFilter = Annotated[
-    RepoWord | None, _EMPTY_IS_ABSENT, Query(description="images of this `owner/name`, in capitals or not")
+    RepoWord | None,
+    _EMPTY_IS_ABSENT,
+    Query(description="images of this `owner/name`, in capitals or not", json_schema_extra=MAY_BE_EMPTY),
 ]
-TagFilter = Annotated[TagWord | None, _EMPTY_IS_ABSENT, Query(description="images with exactly this tag")]
+TagFilter = Annotated[
+    TagWord | None, _EMPTY_IS_ABSENT, Query(description="images with exactly this tag", json_schema_extra=MAY_BE_EMPTY)
+]
 
 
 @dataclass(frozen=True)

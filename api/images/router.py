@@ -18,7 +18,7 @@ from api.border.routing import readable
 from api.commands import carry_out
 from api.described_headers import header
 from api.images.github_tags import MOST_TAGS
-from api.images.parameters import DEFAULT_PAGE, ImageId, Limit, ListedImages, LogLines, Wait, listed_images
+from api.images.parameters import DEFAULT_PAGE, Cursor, ImageId, Limit, ListedImages, LogLines, Wait, listed_images
 from api.images.reading import SETTLED, image_answer, read_image
 from api.images.schemas import ImageAnswer, ImageRequest, images_json
 from api.images.tag_schemas import TagsAnswer
@@ -129,7 +129,7 @@ async def list_images(
     api: UsableApi,
     wanted: Annotated[ListedImages, Depends(listed_images)],
     limit: Limit = DEFAULT_PAGE,
-    cursor: Annotated[str | None, Query(description="the place in the list that Link named")] = None,
+    cursor: Cursor | None = None,
 ) -> Response:
     """`build_log` is the last line while building, the tail when failed, else null.
 

@@ -3,9 +3,9 @@
 import re
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 from sse_starlette import ServerSentEvent
 
 from api.logs.streams import AttemptBegan, Ended, LogEvent, LogPlace, Wrote
@@ -18,6 +18,9 @@ _HEARD_ALL = ".end"
 _NUMBER = r"(0|[1-9]\d{0,8})"  # one spelling, and no more digits than an attempt, or a generation, can have
 # the release before gave ids without the generation, so they may be of another build's log
 _ID = re.compile(rf"(?:{_NUMBER}\.)?{_NUMBER}\.(0|[1-9]\d{{0,14}})({re.escape(_HEARD_ALL)})?", re.ASCII)
+
+
+EventId = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^(?:{_ID.pattern})?$"})]  # empty: none
 
 
 class WrittenText(BaseModel):
@@ -62,7 +65,7 @@ def _event_schema(name: str, models: list[type[BaseModel]], ids: str) -> dict[st
     }
 
 
-# in the words of OpenAPI 3.2, which is the first that can say it
+# of one event: that is what the schema of a stream means before OpenAPI 3.2
 EVENT_SCHEMA: dict[str, Any] = {
     "oneOf": [
         _event_schema("log", [WrittenText, WrittenBytes], r"^\d+\.\d+\.\d+$"),

@@ -15,7 +15,7 @@ from api.border.problems import answers
 from api.border.routing import readable
 from api.described_headers import header
 from api.images.parameters import LARGEST_ID, ImageId
-from api.logs.events import COME_BACK, EVENT_SCHEMA, last_event, server_sent
+from api.logs.events import COME_BACK, EVENT_SCHEMA, EventId, last_event, server_sent
 from api.logs.streams import AttemptBegan, LogPlace
 from api.parts import UsableApi
 from api.paths import IMAGES
@@ -90,7 +90,7 @@ async def read_log(
     summary="Follow a log",
     description=_STREAM_DESCRIPTION,
     responses={
-        200: {"content": {_EVENTS: {"schema": {"type": "string"}, "x-itemSchema": EVENT_SCHEMA}}},
+        200: {"content": {_EVENTS: {"schema": EVENT_SCHEMA}}},
         204: {"description": "You have heard all, the end too: do not come back"},
         **_ANSWERS,
     },
@@ -99,10 +99,13 @@ async def stream_log(
     request: Request,
     image_id: ImageId,
     api: UsableApi,
-    last_event_id: Annotated[str | None, Query(description="where a header cannot be sent")] = None,
-    last_event_id_header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    last_event_id: Annotated[EventId | None, Query(description="where a header cannot be sent")] = None,
+    last_event_id_header: Annotated[
+        EventId | None, Header(alias="Last-Event-ID", description="the id of the last event that was heard")
+    ] = None,
 ) -> Response:
-    last = last_event(last_event_id_header or last_event_id)
+    in_header, in_query = last_event(last_event_id_header), last_event(last_event_id)
+    last = in_header or in_query  # an EventSource keeps the address that it began with, and tells the newest by header
     log = await _stored(api, image_id, None)
     start = LogPlace(log.generation, log.attempt, 0)
     place = start if last is None else last.place

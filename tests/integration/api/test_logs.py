@@ -303,9 +303,19 @@ async def test_an_id_that_no_stream_gave_is_refused(server: RunningApi, last_id:
         assert answer.status_code == 422
 
 
+async def test_the_header_counts_before_the_address_but_both_must_be_ids(
+    server: RunningApi, builder: ReportingBuilder
+) -> None:
+    image_id, _ = await _built(server, builder, b"done\n")
+    path, headers = f"/api/v1/images/{image_id}/log/stream", {"Last-Event-ID": "1.1.5.end"}
+    newest = await server.http.get(path, params={"last_event_id": "1.1.0"}, headers=headers)
+    assert newest.status_code == 204
+    assert (await server.http.get(path, params={"last_event_id": "x"}, headers=headers)).status_code == 422
+
+
 async def test_events_are_as_described(server: RunningApi, builder: ReportingBuilder) -> None:
     stream = DESCRIPTION["paths"]["/api/v1/images/{image_id}/log/stream"]["get"]["responses"]["200"]
-    described = stream["content"]["text/event-stream"]["x-itemSchema"]
+    described = stream["content"]["text/event-stream"]["schema"]
     data = {each["properties"]["event"]["const"]: each["properties"]["data"] for each in described["oneOf"]}
     image_id, _ = await _built(server, builder, ODD)
     async with _stream(server.http, image_id, "7.7.7") as answer:
