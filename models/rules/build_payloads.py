@@ -19,13 +19,18 @@ class RequestedWish(Payload):
     state_code: int | None = Field(default=None, description="for resume: where to go on; None: where it failed")
 
 
-class ImageBuildOrder(Payload):
+class WorkOrder(Payload):
+    """What a run is started with, whatever it carries, and what it hands to the run that goes on from it."""
+
     version: int = 1
-    build_id: UUID
-    generation: int = Field(description="which build of this name:tag; a newer one supersedes it")
     stays_open: timedelta = Field(default=timedelta(days=14), description="how long a failed build waits for resume")
     parked: bool = Field(default=False, description="this run only waits")
     wishes: tuple[RequestedWish, ...] = Field(default=(), description="signalled to the run before, not on the row yet")
+
+
+class ImageBuildOrder(WorkOrder):
+    build_id: UUID
+    generation: int = Field(description="which build of this name:tag; a newer one supersedes it")
 
 
 class Claim(Payload):

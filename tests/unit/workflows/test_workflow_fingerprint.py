@@ -19,8 +19,9 @@ COMMANDS = {
     *("start_child_workflow", "continue_as_new", "wait_condition", "sleep", "timer", "upsert_search_attributes"),
     *("upsert_memo", "patched", "deprecate_patch", "cancellation_reason", "signal", "create_task", "shield", "uuid4"),
 }
-OURS = {"claim", "enter", "leave", "report", "go_on", "run", "_record", "_pass_on_one_wish", "_pass_wishes_on"}
-OURS |= {"_begin", "_build", "_wait_for_resume", "_wish", "hear_the_rest", "raise_when_cancelled"}
+OURS = {"claim", "enter", "leave", "report", "go_on", "run", "record", "record_wish", "listen"}
+OURS |= {"_pass_on_one_wish", "_pass_wishes_on", "_begin", "_build", "_wait_for_resume", "_wish", "hear_the_rest"}
+OURS |= {"raise_when_cancelled"}
 WHAT_TO_DO = """
 The order of commands of a workflow has changed. A build that an older release has begun replays its history against
 this code and fails when a command is new, gone or moved. So either
@@ -91,8 +92,8 @@ def test_the_fingerprint_sees_the_whole_workflow() -> None:
     assert seen["image_build.STAGES"][0] == "10 'resolve_tag'"
     assert len(seen["image_build.STAGES"]) == 6
     assert seen["image_build.ImageBuild._wait_for_resume"] == ["wait_condition timeout", "hear_the_rest", "go_on"]
-    assert seen["build_record.BuildRecord._record"] == ["execute_local_activity", "execute_activity"]
-    assert "continue_as_new" in seen["build_record.BuildRecord.go_on"]
+    assert seen["durable_run.DurableRun.record"] == ["execute_local_activity", "execute_activity"]
+    assert "continue_as_new" in seen["durable_run.DurableRun.go_on"]
     assert seen["stage.Stage._execute"] == ["execute_activity"]
 
 
