@@ -70,6 +70,7 @@ class ExecutionRun:
         self._is_ending = False
         self._is_cancel_wanted = False
         self._is_lost = False
+        self._is_over = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -86,7 +87,12 @@ class ExecutionRun:
         await self._end_work()
 
     async def lose(self) -> None:
-        """End the work because the lease is lost, or the build has ended otherwise."""
+        """End the work because the lease is lost, or the build has ended otherwise.
+
+        Work that has ended by itself is past that: its outcome is told, and Postgres decides whether it counts.
+        """
+        if self._is_over:
+            return
         self._is_lost = True
         await self._end_work()
 
@@ -117,7 +123,9 @@ class ExecutionRun:
     async def _run(self) -> None:
         work = await asyncio.to_thread(self._means.area.folder, f"execution-{self._token}")
         try:
-            await self._record(await self._outcome(work))
+            end = await self._outcome(work)
+            self._is_over = True
+            await self._record(end)
         finally:
             self._means.shipper.forget(self._token)
             await asyncio.to_thread(remove_tree, work)

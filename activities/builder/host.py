@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Self
@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 _BEAT = timedelta(seconds=4)
 _LEAVE_SECONDS = 1.0
+_COMING_BACK_SECONDS = 3 * _BEAT.total_seconds()
+_ALONE_SECONDS = 1800.0  # without Postgres nobody else can build it either, unless only this host is cut off
+_OPENING_SECONDS = 7.0
 Beat = Callable[[EngineProgress], None]
 
 
@@ -55,6 +58,7 @@ class BuilderHost:
         self._hints = hints
         self._engine = engine
         self._runs: dict[int, ExecutionRun] = {}
+        self._openings: dict[asyncio.Task[BuildExecution | None], UUID] = {}  # and their builds
         self._shipper = LogShipper(database, hints)
         self._archive = LogArchive(identity.name, database, store, area, self._runs)
         self._means = ExecutionMeans(database, hints, engine, store, area, self._shipper, identity, archive_limits)
@@ -62,6 +66,8 @@ class BuilderHost:
         self._tasks: list[asyncio.Task[None]] = []
         self._losing: dict[int, asyncio.Task[None]] = {}
         self._kept_at = 0.0
+        self._is_back_at = float("-inf")
+        self._is_leaving = False
         self._engine_fault: DomainError | None = None
         self._report: BuilderReport
 
@@ -83,6 +89,8 @@ class BuilderHost:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._is_leaving = True
+        await self._settle_openings(self._openings)
         await asyncio.gather(*(run.stop() for run in self._runs.values()), return_exceptions=True)
         for task in (*self._tasks, *self._losing.values()):
             task.cancel()
@@ -103,17 +111,27 @@ class BuilderHost:
                 await slots.wait(1)
         token = execution.token or 0
         async with self._hints.watching(build_topic(build.build_id)) as watch:
-            while True:
-                async with self._database.transaction() as session:
-                    seen, is_live = await ExecutionRepository(session).look_at(token)
-                if not is_live:
-                    return seen
+            while (ended := await self._look_at(token)) is None:
                 run = self._runs.get(token)
                 beat(run.progress if run is not None else EngineProgress())
                 await watch.wait(1)
+        return ended
+
+    async def _look_at(self, token: int) -> BuildExecution | None:
+        """Return an execution that has ended; None while it lives, or while Postgres is away and cannot tell."""
+        try:
+            async with self._database.transaction() as session:
+                seen, is_live = await ExecutionRepository(session).look_at(token)
+        except DATABASE_AWAY:
+            if self._is_leaving:
+                raise
+            return None
+        is_at_work = is_live or token in self._runs or self._may_be_coming_back()
+        return seen if seen.outcome is not None or not is_at_work else None
 
     async def cancel(self, build_id: UUID) -> bool:
         """End the build's work here and return when it is dead; False when nothing of it runs here."""
+        await self._settle_openings([opening for opening, opened in self._openings.items() if opened == build_id])
         runs = [run for run in self._runs.values() if run.execution.build_id == build_id]
         for run in runs:
             await run.cancel()
@@ -122,14 +140,33 @@ class BuilderHost:
     async def _open(self, build: Checkpoint, run_id: str) -> BuildExecution | None:
         """Open or join the build's execution; None while there is no slot.
 
+        What is opened is run, also when the caller is cancelled meanwhile: else its row would wait for ever.
         Raises what the engine's look met, before anything is begun.
         """
-        if self._engine_fault is not None and (running := await self._live_elsewhere(build)) is not None:
-            return running
+        if self._engine_fault is not None and (known := await self._known(build)) is not None:
+            return known
+        opening = asyncio.create_task(self._open_and_run(build, run_id), name=f"opening-{build.build_id}")
+        self._openings[opening] = build.build_id
+        opening.add_done_callback(self._openings.pop)
+        return await asyncio.shield(opening)
+
+    async def _settle_openings(self, openings: Iterable["asyncio.Task[BuildExecution | None]"]) -> None:
+        """Return when these have led to a run or to nothing; one that Postgres does not answer is given up."""
+        pending = set(openings)
+        if pending:
+            _done, pending = await asyncio.wait(pending, timeout=_OPENING_SECONDS)
+        for opening in pending:
+            opening.cancel()
+
+    async def _open_and_run(self, build: Checkpoint, run_id: str) -> BuildExecution | None:
         try:
             async with self._database.transaction() as session:
                 execution, is_new = await ExecutionRepository(session).open_execution(
-                    build.build_id, run_id, self.identity.name
+                    build.build_id,
+                    run_id,
+                    self.identity.name,
+                    held=set(self._runs),
+                    may_take_over=not self._may_be_coming_back(),
                 )
         except NoFreeSlot:
             return None
@@ -141,18 +178,18 @@ class BuilderHost:
             self._hints.give(SLOTS, build_topic(build.build_id))
         return execution
 
-    async def _live_elsewhere(self, build: Checkpoint) -> BuildExecution | None:
-        """Look, while the engine did not answer, for an execution to watch; raise its error when there is none.
+    async def _known(self, build: Checkpoint) -> BuildExecution | None:
+        """Look, while the engine did not answer, for an execution to take or watch; raise its error when there is none.
 
         None when the engine answers again. Nothing may be begun before: each try would be an attempt that is lost.
         """
         async with self._database.transaction() as session:
-            running = await ExecutionRepository(session).live_execution(build.build_id)
-        if running is None:
+            known = await ExecutionRepository(session).known_execution(build.build_id, held=set(self._runs))
+        if known is None:
             self._report = await self._describe()
             if self._engine_fault is not None:
                 raise self._engine_fault
-        return running
+        return known
 
     def _forget(self, token: int) -> None:
         self._runs.pop(token, None)
@@ -172,20 +209,37 @@ class BuilderHost:
                 log.exception("builder_beat_defect", extra={"builder": self.identity.name})
 
     async def _beat(self, now: float) -> None:
-        tokens = list(self._runs)
+        tokens = set(self._runs)
         try:
             async with self._database.transaction() as session:
-                held = await BuilderRepository(session).beat(self._report, tokens)
-            self._kept_at = now
+                lost = await BuilderRepository(session).beat(self._report, tokens)
+                await ExecutionRepository(session).close_unheld(self.identity.name, tokens)
         except DATABASE_AWAY:
             log.warning("builder_beat_failed", extra={"builder": self.identity.name})
-            held = set(tokens) if now - self._kept_at < LEASE.total_seconds() else set()
-        for token in set(tokens) - held:
+            if now - self._kept_at > _ALONE_SECONDS:
+                self._end_work_of(tokens)
+            return
+        if now - self._kept_at > LEASE.total_seconds():
+            self._is_back_at = now
+        self._kept_at = now
+        for lease in lost:
+            extra = {"token": lease.token, "build": str(lease.build_id)}
+            if lease.is_given_up:
+                log.error("lease_lost", extra=extra)
+            else:
+                log.info("attempt_not_wanted", extra=extra)
+        self._end_work_of(lease.token for lease in lost)
+
+    def _end_work_of(self, tokens: Iterable[int]) -> None:
+        for token in tokens:
             run = self._runs.get(token)
             if run is not None and token not in self._losing:
-                log.error("lease_lost", extra={"token": token, "build": str(run.execution.build_id)})
                 # in a task of its own: ending work takes seconds, and the others' leases go on
                 self._losing[token] = asyncio.create_task(run.lose(), name=f"lose-{token}")
+
+    def _may_be_coming_back(self) -> bool:
+        """Say whether Postgres has just come back: builders elsewhere may not have told yet that they live."""
+        return asyncio.get_running_loop().time() - self._is_back_at < _COMING_BACK_SECONDS
 
     async def _look_at_engine(self) -> None:
         """Keep what the beats say of the engine fresh; it may answer slowly, or not at all."""

@@ -1,10 +1,11 @@
 """All SQL of builder hosts: who builds, with how many slots, and who lives by the database's clock."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -27,6 +28,15 @@ class BuilderReport:
     engine_version: str | None
     engine_error: str | None
     is_limited: bool
+
+
+@dataclass(frozen=True)
+class LostLease:
+    """An execution whose work must end: somebody gave it up, or its build has ended without it."""
+
+    token: int
+    build_id: UUID
+    is_given_up: bool
 
 
 @dataclass(frozen=True)
@@ -64,10 +74,11 @@ class BuilderRepository:
             .execution_options(synchronize_session=False)
         )
 
-    async def beat(self, report: BuilderReport, tokens: list[int]) -> set[int]:
-        """Say that the builder lives and prolong its leases; return the tokens whose lease still holds.
+    async def beat(self, report: BuilderReport, tokens: Collection[int]) -> list[LostLease]:
+        """Say that the builder lives and prolong its leases; return those of `tokens` whose work must end.
 
-        A build that has ended otherwise (its workflow was terminated, say) has no work left: its lease runs out.
+        A lease that ran out is prolonged while nobody took its place: Postgres may have been away. The lease of a build
+        that has ended otherwise (its workflow was terminated, say) is not.
         """
         await self._session.execute(
             update(Builder)
@@ -82,13 +93,23 @@ class BuilderRepository:
                 col(BuildExecution.build_id) == col(Build.id),
                 col(Build.status).in_(OPEN),
                 col(BuildExecution.outcome).is_(None),
-                col(BuildExecution.lease_until) > func.clock_timestamp(),
             )
             .values(lease_until=func.clock_timestamp() + LEASE)
             .returning(col(BuildExecution.token))
             .execution_options(synchronize_session=False)
         )
-        return {token for token in prolonged.scalars() if token is not None}
+        others = set(tokens) - set(prolonged.scalars())
+        if not others:
+            return []
+        # not those with an outcome of their own: their builder has just told it
+        lost = (
+            select(col(BuildExecution.token), col(BuildExecution.build_id), col(BuildExecution.outcome).is_not(None))
+            .where(col(BuildExecution.token).in_(others))
+            .where(or_(col(BuildExecution.outcome).is_(None), col(BuildExecution.outcome) == "lost"))
+        )
+        return [
+            LostLease(token or 0, build_id, given_up) for token, build_id, given_up in await self._session.execute(lost)
+        ]
 
     async def seen(self) -> list[BuilderView]:
         """Return every builder that was seen within a day, with its live leases."""

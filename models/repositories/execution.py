@@ -1,10 +1,10 @@
 """All SQL of the fence: executions and their leases, which run by the database's clock."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, cast, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, cast, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Date
 from sqlmodel import col
@@ -44,11 +44,22 @@ class ExecutionRepository:
         """Close what an earlier start of a builder left running; return those."""
         return await self._mark_lost(col(BuildExecution.builder) == builder, why="the worker that ran it ended")
 
-    async def open_execution(self, build_id: UUID, run_id: str, builder: str) -> tuple[BuildExecution, bool]:
+    async def close_unheld(self, builder: str, held: Collection[int]) -> list[BuildExecution]:
+        """Close what a builder opened and never ran, because it heard nothing of the opening; return those."""
+        unheld = and_(col(BuildExecution.builder) == builder, ~_has_lease(), col(BuildExecution.token).not_in(held))
+        return await self._mark_lost(unheld, why="its builder did not learn that it was opened")
+
+    async def open_execution(
+        self, build_id: UUID, run_id: str, builder: str, *, held: Collection[int] = (), may_take_over: bool = True
+    ) -> tuple[BuildExecution, bool]:
         """Return the execution to watch, and whether it is new and the caller's to run.
 
-        Under the builder row's lock: Temporal decides who is next, Postgres decides whether. A live execution of the
-        build is joined, wherever it runs. Raises NoFreeSlot; ExecutionLost when the build is no longer this run's.
+        Under the builder row's lock: Temporal decides who is next, Postgres decides whether. An outcome since the
+        state was entered is taken; else a live execution is joined, wherever it runs; only then one is begun. The
+        tokens `held` are those of executions that the builder runs, live whatever became of their leases;
+        `may_take_over` is False while builders that could not reach Postgres may not have told yet that they live.
+
+        Raises NoFreeSlot; ExecutionLost when the build is no longer this run's.
         """
         locked = select(Builder).where(col(Builder.name) == builder).with_for_update()
         host = (await self._session.execute(locked)).scalar_one()
@@ -57,16 +68,16 @@ class ExecutionRepository:
         ).scalar_one()
         if build.status not in OPEN or not await RunRepository(self._session).is_current(build, run_id):
             raise ExecutionLost("Another run took this build over, or it has ended.")
-        running = await self.live_execution(build_id)
-        if running is not None:
-            return running, False
+        known = await self.known_execution(build_id, held=held)
+        if known is not None:
+            return known, False
+        if not may_take_over and await self._is_unended(build_id):
+            raise NoFreeSlot("The builder that was at work on this build may not have found its way back yet.")
         await self._close_lost_of_build(build)
-        live = select(func.count()).where(
-            col(BuildExecution.builder) == builder,
-            col(BuildExecution.outcome).is_(None),
-            col(BuildExecution.lease_until) > func.clock_timestamp(),
+        at_work = select(func.count()).where(
+            col(BuildExecution.builder) == builder, col(BuildExecution.outcome).is_(None), _is_at_work(held)
         )
-        if ((await self._session.scalar(live)) or 0) >= host.slots:
+        if ((await self._session.scalar(at_work)) or 0) >= host.slots:
             raise NoFreeSlot(f"Builder {builder} has no free slot; the build waits for one.")
         build.attempt += 1
         await self._session.flush()
@@ -86,18 +97,24 @@ class ExecutionRepository:
         await self._event("build.attempt_started", execution, {"attempt": build.attempt, "builder": builder})
         return execution, True
 
-    async def live_execution(self, build_id: UUID) -> BuildExecution | None:
-        """Return the execution of this build whose lease holds, if there is one."""
-        live = select(BuildExecution).where(
+    async def known_execution(self, build_id: UUID, *, held: Collection[int] = ()) -> BuildExecution | None:
+        """Return what the build came to since state 40 was entered, or the execution that is on its way to that.
+
+        A cancelled one counts when the build's cancel is wanted; one that is lost never does.
+        """
+        is_wanted = exists().where(col(Build.id) == build_id, col(Build.cancel_requested_at).is_not(None))
+        outcome = col(BuildExecution.outcome)
+        is_decided = or_(outcome.in_(("succeeded", "failed")), and_(outcome == "cancelled", is_wanted))
+        known = select(BuildExecution).where(
             col(BuildExecution.build_id) == build_id,
-            col(BuildExecution.outcome).is_(None),
-            col(BuildExecution.lease_until) > func.clock_timestamp(),
+            or_(and_(outcome.is_(None), _is_at_work(held)), and_(is_decided, _is_of_state(build_id))),
         )
-        return (await self._session.execute(live)).scalar_one_or_none()
+        newest = known.order_by(col(BuildExecution.attempt).desc()).limit(1)
+        return (await self._session.execute(newest)).scalar_one_or_none()
 
     async def look_at(self, token: int) -> tuple[BuildExecution, bool]:
         """Return an execution and whether it lives, in one look: between two it could end."""
-        is_live = and_(col(BuildExecution.outcome).is_(None), col(BuildExecution.lease_until) > func.clock_timestamp())
+        is_live = and_(col(BuildExecution.outcome).is_(None), _has_lease())
         found = select(BuildExecution, is_live).where(col(BuildExecution.token) == token)
         execution, lives = (await self._session.execute(found)).one()
         return execution, lives
@@ -122,15 +139,14 @@ class ExecutionRepository:
         return (await self._session.execute(newest)).scalar_one_or_none()
 
     async def end(self, token: int, end: ExecutionEnd) -> None:
-        """Close an execution; raise ExecutionLost when its lease ran out or somebody closed it."""
+        """Close an execution; raise ExecutionLost when somebody closed it.
+
+        A lease that ran out unnoticed, as while Postgres was away, takes nothing from an outcome.
+        """
         error = end.error
         closed = (
             update(BuildExecution)
-            .where(
-                col(BuildExecution.token) == token,
-                col(BuildExecution.outcome).is_(None),
-                col(BuildExecution.lease_until) > func.clock_timestamp(),
-            )
+            .where(col(BuildExecution.token) == token, col(BuildExecution.outcome).is_(None))
             .values(
                 outcome=end.outcome,
                 ended_at=func.clock_timestamp(),
@@ -146,7 +162,7 @@ class ExecutionRepository:
         )
         row = (await self._session.execute(closed)).scalar_one_or_none()
         if row is None:
-            raise ExecutionLost("The lease of this build attempt ran out; another attempt takes its place.")
+            raise ExecutionLost("This build attempt was given up; another attempt takes its place.")
         await self._event("build.attempt_ended", row, {"attempt": row.attempt, "outcome": end.outcome})
         if end.outcome == "succeeded":
             await self._progress.complete(row.build_id, row.attempt)
@@ -180,18 +196,14 @@ class ExecutionRepository:
         )
         return set((await self._session.execute(found)).scalars())
 
+    async def _is_unended(self, build_id: UUID) -> bool:
+        unended = exists().where(col(BuildExecution.build_id) == build_id, col(BuildExecution.outcome).is_(None))
+        return bool(await self._session.scalar(select(unended)))
+
     async def _close_lost_of_build(self, build: Build) -> None:
         """Close expired executions of a build, and begin state 40 again for the one that comes."""
         await self._mark_lost(col(BuildExecution.build_id) == build.id, why="its builder was not heard of any more")
-        entered_at = select(col(BuildState.entered_at)).where(
-            col(BuildState.build_id) == build.id,
-            col(BuildState.state_code) == StateCode.BUILD,
-            col(BuildState.status) == "in_progress",
-        )
-        # an attempt of before, whose failure was resumed, belongs to an earlier entry into the state
-        was_cut_off = exists().where(
-            col(BuildExecution.build_id) == build.id, col(BuildExecution.started_at) >= entered_at.scalar_subquery()
-        )
+        was_cut_off = exists().where(_is_of_state(build.id))
         now, is_again = (await self._session.execute(select(func.clock_timestamp(), was_cut_off))).one()
         if is_again:
             await self._trail.retry_state(build.id, StateCode.BUILD, now, "the attempt was cut off")
@@ -213,3 +225,23 @@ class ExecutionRepository:
         await self._events.add_build_event(
             event_type, execution.build_id, generation=None, actor=f"builder/{execution.builder}", payload=payload
         )
+
+
+def _has_lease() -> ColumnElement[bool]:
+    return col(BuildExecution.lease_until) > func.clock_timestamp()
+
+
+def _is_at_work(held: Collection[int]) -> ColumnElement[bool]:
+    return or_(_has_lease(), col(BuildExecution.token).in_(held))
+
+
+def _is_of_state(build_id: UUID) -> ColumnElement[bool]:
+    """Say in SQL whether an execution began since state 40 was entered: one whose failure was resumed did not."""
+    entered_at = select(col(BuildState.entered_at)).where(
+        col(BuildState.build_id) == build_id,
+        col(BuildState.state_code) == StateCode.BUILD,
+        col(BuildState.status) == "in_progress",
+    )
+    return and_(
+        col(BuildExecution.build_id) == build_id, col(BuildExecution.started_at) >= entered_at.scalar_subquery()
+    )

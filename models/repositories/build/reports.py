@@ -87,7 +87,7 @@ class BuildReports:
             await self._ending.fail(row, report.code, report.failure, now)
             return
         await self._trail.complete_through(row.id, report.code - 1, now)
-        if report.code <= left_at:
+        if report.code < left_at:  # not to the state that it is in: a run that took it over goes on there
             await self._trail.fail_open_states(row.id, now, f"went back to state {report.code}")
         await self._trail.enter(row.id, report.code, now, report.message or None)
         await self._events.add_of(row, "build.state", {"state": report.code})

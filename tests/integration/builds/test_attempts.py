@@ -101,26 +101,31 @@ async def test_a_worker_that_stops_while_postgres_hangs_ends_its_work_and_does_n
     assert await outcomes(builds) == [None]  # until its lease is over
 
 
-async def test_an_attempt_whose_lease_runs_out_is_tried_again_and_its_work_ends(
-    hosts: Hosts, builds: StoredBuilds
+async def test_an_attempt_whose_builder_falls_silent_is_tried_again_and_its_work_ends(
+    hosts: Hosts, builds: StoredBuilds, database_url: str, tmp_path: Path
 ) -> None:
     build = await hosts.fetched(builds)
-    async with hosts.running("host-1") as silent, hosts.running("host-2") as staying:
-        own = await silent.watch(build)
-        engines_work = await silent.engine.next_build()
-        watching = await staying.watch(build)
-        await builds.fetch("UPDATE build_executions SET lease_until = clock_timestamp() RETURNING token")
-        for watcher in (own, watching):
+    async with PostgresProxy(database_url) as proxy, Hints(database_url) as hints:
+        cut_off = Hosts(Database(proxy.url, pool_size=5), hints, tmp_path)
+        async with cut_off.running("host-1") as silent, hosts.running("host-2") as staying:
+            own = await silent.watch(build)
+            engines_work = await silent.engine.next_build()
+            watching = await staying.watch(build)
+            proxy.fall_silent()
+            await builds.fetch("UPDATE build_executions SET lease_until = clock_timestamp() RETURNING token")
             with pytest.raises(ExecutionLost):
-                await watcher
-        again = await staying.watch(build)
-        (await staying.engine.next_build()).succeed()
-        assert (await again).variables["builder"] == "host-2"
+                await watching
+            again = await staying.watch(build)
+            (await staying.engine.next_build()).succeed()
+            assert (await again).variables["builder"] == "host-2"
+            proxy.speak_again()
+            with pytest.raises(ExecutionLost):
+                await own
 
-        async def is_over() -> bool:
-            return engines_work.is_cancelled
+            async def is_over() -> bool:
+                return engines_work.is_cancelled
 
-        await eventually(is_over)
+            await eventually(is_over)
     assert await outcomes(builds) == ["lost", "succeeded"]
 
 
@@ -194,6 +199,8 @@ async def test_a_kept_source_that_is_damaged_sends_the_build_back_to_fetch_it_ag
         assert not kept.exists()  # or the next fetch would find it, and believe it
         assert host.engine.builds == []
         await hosts.keep_source()
+        for code in (StateCode.FETCH_SOURCE, StateCode.BUILD):
+            await builds.enter(build, code)
         building = await host.watch(build)
         (await host.engine.next_build()).succeed()
         assert (await building).variables["image_id"] == IMAGE_ID

@@ -10,7 +10,7 @@ from models.repositories.execution import SOURCES_AHEAD_PER_SLOT, ExecutionEnd, 
 from models.repositories.log.facts import LogFacts, WrittenLog
 from models.repositories.progress import ProgressRepository
 from models.rules.build_lifecycle import BuildStatus, Wish
-from models.rules.errors.engine import DockerBuildFailed, ExecutionLost, NoFreeSlot
+from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, ExecutionLost, NoFreeSlot
 from models.tables.execution import BuildExecution
 from tests.support.builds.stored_builds import BROKEN, IMAGE_ID, Ordered, StoredBuilds
 
@@ -41,13 +41,21 @@ class Fence:
             await BuilderRepository(session).register(report)
             return await ExecutionRepository(session).close_left_by(report.name)
 
-    async def beat(self, report: BuilderReport, *tokens: int) -> set[int]:
+    async def beat(self, report: BuilderReport, *executions: BuildExecution) -> list[tuple[int, bool]]:
+        """Return the tokens that are lost, and whether they were given up."""
         async with self._database.transaction() as session:
-            return await BuilderRepository(session).beat(report, list(tokens))
+            lost = await BuilderRepository(session).beat(report, [token_of(execution) for execution in executions])
+        return [(lease.token, lease.is_given_up) for lease in lost]
 
-    async def open(self, build: Ordered, builder: str = BUILDER, run_id: str = "run-1") -> tuple[BuildExecution, bool]:
+    async def open(
+        self, build: Ordered, builder: str = BUILDER, run_id: str = "run-1", **more: Any
+    ) -> tuple[BuildExecution, bool]:
         async with self._database.transaction() as session:
-            return await ExecutionRepository(session).open_execution(build.build_id, run_id, builder)
+            return await ExecutionRepository(session).open_execution(build.build_id, run_id, builder, **more)
+
+    async def close_unheld(self, builder: str, *held: BuildExecution) -> list[BuildExecution]:
+        async with self._database.transaction() as session:
+            return await ExecutionRepository(session).close_unheld(builder, {token_of(each) for each in held})
 
     async def end(self, execution: BuildExecution, end: ExecutionEnd = DONE, log: WrittenLog = LOG) -> None:
         async with self._database.transaction() as session:
@@ -160,13 +168,121 @@ async def test_an_attempt_whose_lease_ran_out_is_lost_and_the_next_one_takes_its
     assert current.token == second.token
 
 
-async def test_an_end_that_comes_after_the_lease_is_refused(builds: StoredBuilds, fence: Fence) -> None:
-    await fence.register(described())
+async def test_an_end_counts_after_the_lease_while_nobody_gave_the_attempt_up(
+    builds: StoredBuilds, fence: Fence
+) -> None:
+    report = described()
+    await fence.register(report)
     execution, _is_new = await fence.open(await builds.running(at=40))
     await expire(builds, execution)
-    with pytest.raises(ExecutionLost):
-        await fence.end(execution)
+    await fence.end(execution)
+    assert (await fence.read(execution)).outcome == "succeeded"
+    assert await fence.beat(report, execution) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "taken"),
+    [
+        (DONE, "succeeded"),
+        (ExecutionEnd("failed", error=DockerBuildFailed("no")), "failed"),
+        (ExecutionEnd("cancelled", error=BuildCancelled("ended")), None),
+        (ExecutionEnd("lost", error=BuildCancelled("ended")), None),
+    ],
+    ids=["succeeded", "failed", "cancelled, which nobody wanted", "lost"],
+)
+async def test_what_an_attempt_came_to_since_the_state_was_entered_is_taken_and_not_done_again(
+    builds: StoredBuilds, fence: Fence, end: ExecutionEnd, taken: str | None
+) -> None:
+    await fence.register(described())
+    build = await builds.running(at=40)
+    ended, _is_new = await fence.open(build)
+    await fence.end(ended, end)
+    answer, is_new = await fence.open(build)
+    assert (answer.outcome, is_new) == (taken, taken is None)
+    assert (answer.token == ended.token) == (taken is not None)
+
+
+async def test_an_attempt_that_was_cancelled_as_wanted_is_taken_as_that(builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described())
+    build = await builds.running(at=40)
+    ended, _is_new = await fence.open(build)
+    await builds.wish(build, Wish.CANCEL)
+    await fence.end(ended, ExecutionEnd("cancelled", error=BuildCancelled("ended")))
+    answer, is_new = await fence.open(build)
+    assert (answer.token, is_new) == (ended.token, False)
+
+
+async def test_a_run_that_takes_a_build_over_goes_on_with_what_the_state_came_to(
+    builds: StoredBuilds, fence: Fence
+) -> None:
+    await fence.register(described())
+    build = await builds.running(at=40)
+    ended, _is_new = await fence.open(build)
+    await fence.end(ended)
+    await builds.claim(build, "run-2")
+    await builds.report(build, BuildStatus.RUNNING, 40, 1, run_id="run-2")
+    answer, is_new = await fence.open(build, run_id="run-2")
+    assert (answer.token, is_new) == (ended.token, False)
+    assert await attempts_at_building(builds, build) == [(1, "in_progress")]
+
+
+@pytest.mark.parametrize("way", ["resumed", "image gone", "source gone"])
+async def test_a_state_that_is_entered_again_is_worked_on_again(builds: StoredBuilds, fence: Fence, way: str) -> None:
+    await fence.register(described())
+    build = await builds.running(at=40)
+    ended, _is_new = await fence.open(build)
+    await fence.end(ended)
+    run_id, seq = "run-1", 4
+    if way == "resumed":
+        run_id, seq = "run-2", 1
+        await builds.report(build, BuildStatus.RUNNING, 60, 2)
+        await builds.report(build, BuildStatus.FAILED, 60, 3, failure=BROKEN)
+        await builds.wish(build, Wish.RESUME, 40)
+        await builds.claim(build, run_id)
+    elif way == "image gone":
+        await builds.report(build, BuildStatus.RUNNING, 60, 2)
+    else:
+        await builds.report(build, BuildStatus.RUNNING, 20, 2)
+    await builds.report(build, BuildStatus.RUNNING, 40, seq, run_id=run_id)
+    _again, is_new = await fence.open(build, run_id=run_id)
+    assert is_new
+
+
+async def test_what_a_builder_holds_is_live_whatever_became_of_its_lease(builds: StoredBuilds, fence: Fence) -> None:
+    await fence.register(described(slots=1))
+    build, other = await builds.running(at=40), await builds.running(at=40)
+    execution, _is_new = await fence.open(build)
+    await expire(builds, execution)
+    held = {token_of(execution)}
+    assert (await fence.open(build, held=held))[0].token == execution.token
+    with pytest.raises(NoFreeSlot):
+        await fence.open(other, held=held)
+
+
+async def test_nobody_takes_over_while_builders_may_be_coming_back(builds: StoredBuilds, fence: Fence) -> None:
+    for name in ("host-1", "host-2"):
+        await fence.register(described(name))
+    build = await builds.running(at=40)
+    execution, _is_new = await fence.open(build, "host-1")
+    await expire(builds, execution)
+    with pytest.raises(NoFreeSlot):
+        await fence.open(build, "host-2", may_take_over=False)
     assert (await fence.read(execution)).outcome is None
+    assert (await fence.open(build, "host-2"))[1]
+
+
+async def test_an_opening_that_its_builder_did_not_hear_of_is_closed(builds: StoredBuilds, fence: Fence) -> None:
+    for name in ("host-1", "host-2"):
+        await fence.register(described(name))
+    unheard, held, elsewhere = [
+        (await fence.open(await builds.running(at=40), name))[0] for name in ("host-1", "host-1", "host-2")
+    ]
+    assert await fence.close_unheld("host-1", held) == []  # it may be on its way
+    for execution in (unheard, held, elsewhere):
+        await expire(builds, execution)
+    closed = await fence.close_unheld("host-1", held)
+    assert [execution.token for execution in closed] == [unheard.token]
+    assert (await fence.read(unheard)).outcome == "lost"
 
 
 async def test_an_attempt_ends_once(builds: StoredBuilds, fence: Fence) -> None:
@@ -255,15 +371,19 @@ async def test_a_builder_that_starts_again_closes_what_it_left(builds: StoredBui
     assert ((await fence.read(left)).outcome, (await fence.read(elsewhere)).outcome) == ("lost", None)
 
 
-async def test_a_beat_prolongs_the_leases_that_still_hold(builds: StoredBuilds, fence: Fence) -> None:
-    report = described()
+async def test_a_beat_prolongs_the_leases_of_what_nobody_gave_up(builds: StoredBuilds, fence: Fence) -> None:
+    report = described(slots=3)
     await fence.register(report)
-    held, _is_new = await fence.open(await builds.running(at=40))
-    lost, _is_new = await fence.open(await builds.running(at=40))
+    held, silent, given_up = [(await fence.open(await builds.running(at=40), run_id="run-1"))[0] for _ in range(3)]
     before = (await fence.read(held)).lease_until
-    await expire(builds, lost)
-    assert await fence.beat(report, token_of(held), token_of(lost), 999_999) == {held.token}
+    await expire(builds, silent)
+    await builds.fetch(
+        "UPDATE build_executions SET outcome = 'lost', ended_at = now() WHERE token = :t RETURNING token",
+        t=token_of(given_up),
+    )
+    assert await fence.beat(report, held, silent, given_up) == [(given_up.token, True)]
     assert (await fence.read(held)).lease_until > before
+    assert (await fence.read(silent)).lease_until > before
 
 
 async def test_a_build_that_has_ended_keeps_no_lease(builds: StoredBuilds, fence: Fence) -> None:
@@ -272,7 +392,7 @@ async def test_a_build_that_has_ended_keeps_no_lease(builds: StoredBuilds, fence
     build = await builds.running(at=40)
     execution, _is_new = await fence.open(build)
     await builds.report(build, BuildStatus.CANCELLED, 40, 2)
-    assert await fence.beat(report, token_of(execution)) == set()
+    assert await fence.beat(report, execution) == [(execution.token, False)]
 
 
 async def test_an_earlier_start_of_a_builder_does_not_speak_for_it_any_more(database: Database, fence: Fence) -> None:

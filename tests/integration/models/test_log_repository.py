@@ -154,6 +154,8 @@ async def test_the_newest_attempts_log_is_the_images_log(builds: StoredBuilds, l
     build = await builds.running(at=40)
     first = await logs.begin(build)
     await logs.end(first, 10)
+    for code in (20, 40):
+        await builds.enter(build, code)
     second = await logs.begin(build)
     newest, oldest = await logs.of_image(build.image_id), await logs.of_image(build.image_id, 1)
     assert newest is not None

@@ -21,7 +21,7 @@ from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.build_payloads import Checkpoint, StageOutcome
 from tests.support.builds.stored_builds import StoredBuilds, checkpoint
-from tests.support.engine.hostile_archives import write_tree
+from tests.support.engine.hostile_archives import TOP, entry, write_tree
 from tests.support.fakes.memory_engine import MemoryEngine
 
 ARCHIVE_LIMITS = ArchiveLimits(max_entries=1_000, max_unpacked_bytes=1024**2)
@@ -34,10 +34,12 @@ class Host:
     engine: MemoryEngine
     images: ImageActivities
 
-    async def watch(self, build: Checkpoint) -> "asyncio.Task[StageOutcome]":
-        """Begin build_image as the run "run-1" does, and return when it watches an attempt or waits for a slot."""
-        environment = ActivityEnvironment()
-        environment.info = replace(environment.info, workflow_run_id="run-1")
+    async def watch(
+        self, build: Checkpoint, *, run_id: str = "run-1", environment: ActivityEnvironment | None = None
+    ) -> "asyncio.Task[StageOutcome]":
+        """Begin build_image as a run does, and return when it watches an attempt, waits for a slot or has ended."""
+        environment = environment or ActivityEnvironment()
+        environment.info = replace(environment.info, workflow_run_id=run_id)
         has_begun = asyncio.Event()
         environment.on_heartbeat = lambda *_details: has_begun.set()
         task = asyncio.create_task(environment.run(self.images.build_image, build))
@@ -75,15 +77,15 @@ class Hosts:
             async with builder:
                 yield Host(builder, engine, ImageActivities(self._database, self._hints, engine, builder))
 
-    async def keep_source(self) -> str:
-        """Keep a source in the store, as fetching it does; return its sha256."""
+    async def keep_source(self, *, files: int = 0) -> str:
+        """Keep a source in the store, as fetching it does, with so many small files; return its sha256."""
         archive = self._folder / "source.tar.gz"
-        write_tree(archive)
+        write_tree(archive, *(entry(f"{TOP}/{number}", b"") for number in range(files)))
         sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
         await self.store.put_file(KEY, archive)
         return sha256
 
-    async def fetched(self, builds: StoredBuilds) -> Checkpoint:
+    async def fetched(self, builds: StoredBuilds, *, files: int = 0) -> Checkpoint:
         """Return a build that is about to be built, its source kept in the store."""
-        variables = {"source_key": KEY, "source_sha256": await self.keep_source()}
+        variables = {"source_key": KEY, "source_sha256": await self.keep_source(files=files)}
         return checkpoint(await builds.running(at=40), code=40).model_copy(update={"variables": variables})

@@ -68,7 +68,9 @@ class StoredBuilds:
             claim = Claim(build_id=build.build_id, generation=build.generation, run_id=run_id)
             return await BuildReports(session).claim(claim, stays_open=stays_open)
 
-    async def report(self, build: Ordered, status: BuildStatus, code: int, seq: int, **more: Any) -> RowView:
+    async def report(
+        self, build: Ordered | Checkpoint, status: BuildStatus, code: int, seq: int, **more: Any
+    ) -> RowView:
         told: dict[str, Any] = {"run_id": "run-1"} | more
         async with self.database.transaction() as session:
             report = StateReport(
@@ -87,6 +89,11 @@ class StoredBuilds:
         await self.claim(build, run_id)
         await self.report(build, BuildStatus.RUNNING, at, 1, run_id=run_id)
         return build
+
+    async def enter(self, build: Ordered | Checkpoint, code: int) -> None:
+        """Go on, or back, to a state as the build's own run does."""
+        row = await self.row(build.build_id)
+        await self.report(build, BuildStatus.RUNNING, code, row.seq + 1, run_id=row.run_id)
 
     async def failed(self, name: str | None = None, *, at: int = 40, **changes: Any) -> Ordered:
         build = await self.running(name, at=at, **changes)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from activities.ports.engine import EngineBuildRequest, EngineImage, EngineInfo, EngineOutcome, EngineProgress
+from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import BuildCancelled, EngineUnreachable, ImageGone
 from tests.support.eventually import eventually
 
@@ -22,7 +23,7 @@ class MemoryBuild:
         self.notices: tuple[str, ...] = ()
         self.awaits: str | None = None
         self.is_cancelled = False
-        self.is_lost = False
+        self._error: DomainError | None = None
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         log_path.touch()
 
@@ -34,15 +35,18 @@ class MemoryBuild:
     def succeed(self) -> None:
         self._end.set_result(None)
 
+    def fail(self, error: DomainError) -> None:
+        self._error = error
+        self._end.set_result(None)
+
     def lose(self) -> None:
         """End as when the engine dies."""
-        self.is_lost = True
-        self._end.set_result(None)
+        self.fail(EngineUnreachable("The engine went away in the middle of the build."))
 
     async def result(self) -> EngineOutcome:
         await asyncio.shield(self._end)
-        if self.is_lost:
-            raise EngineUnreachable("The engine went away in the middle of the build.")
+        if self._error is not None:
+            raise self._error
         if self.is_cancelled:
             raise BuildCancelled("The engine's work was ended.")
         return EngineOutcome(IMAGE_ID)

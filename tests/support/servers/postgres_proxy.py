@@ -64,6 +64,12 @@ class PostgresProxy:
             self._passes.clear()
             self.is_silent.set()
 
+    def speak_again(self) -> None:
+        """Pass on what came meanwhile, and what comes."""
+        self._last_statement = b""
+        self.is_silent.clear()
+        self._passes.set()
+
     async def _serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         self._writers.append(to_client)
         serving = asyncio.create_task(self._connect(from_client, to_client))

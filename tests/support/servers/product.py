@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from settings import Settings
 from standalone.free_ports import LOOPBACK, free_port
 from standalone.programs import Program, RunningProgram
 from standalone.stack import Stack, standalone_stack
+from tests.support.servers.held_changes import holding
 from tests.support.servers.sandbox_server import git
 
 _SETTLED = {"success", "failed"}
 _ORDER = ("postgres", "temporal", "sandbox", "worker", "api")
 _PATIENCE_SECONDS = 90.0
-_HOLD = 20_733_099  # a lock that only tests take
 
 
 class Product:
@@ -197,32 +197,9 @@ class Product:
         await self.api.aclose()
         await self.sandbox.aclose()
 
-    @asynccontextmanager
-    async def holding_builds(self, moment: str) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-        """Hold each change of a build's row that is `moment` (SQL over OLD and NEW) within its transaction.
-
-        Yields the question whether one is held; all go on when the block ends.
-        """
-        connection = await asyncpg.connect(self.database_url, timeout=_PATIENCE_SECONDS)
-        try:
-            await connection.execute(f"SELECT pg_advisory_lock({_HOLD})")
-            await connection.execute(
-                "CREATE FUNCTION hold_build() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                f" IF {moment} THEN PERFORM pg_advisory_xact_lock({_HOLD}); END IF; RETURN NEW; END $$"
-            )
-            await connection.execute(
-                "CREATE TRIGGER hold_build BEFORE UPDATE ON builds FOR EACH ROW EXECUTE FUNCTION hold_build()"
-            )
-
-            async def is_held() -> bool:
-                held = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted"
-                return bool((await self.rows(held, _HOLD))[0]["n"])
-
-            yield is_held
-        finally:
-            await connection.execute(f"SELECT pg_advisory_unlock({_HOLD})")
-            await connection.execute("DROP FUNCTION IF EXISTS hold_build CASCADE")
-            await connection.close()
+    def holding_builds(self, moment: str) -> AbstractAsyncContextManager[Callable[[], Awaitable[bool]]]:
+        """Hold each change of a build's row that is `moment` (SQL over OLD and NEW) within its transaction."""
+        return holding(self.database_url, "builds", "UPDATE", moment)
 
     def image_tags(self, **filters: str) -> list[str]:
         """Return the tags of images at the engine; in one call, because others' images go away meanwhile."""
