@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from temporalio.worker import Worker
+from temporalio.worker import CustomSlotSupplier, FixedSizeSlotSupplier, Worker, WorkerTuner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.error_border import ErrorBorder
@@ -14,21 +14,34 @@ from workflows.image_build import ImageBuild
 _BEATS = timedelta(seconds=1)  # how often heartbeats, and the cancels they bring back, travel
 _CACHED_WORKFLOWS = 500
 _LIGHT_ACTIVITIES = 64
+_WORKFLOW_TASKS = 100
+_POLLS = 5
 
 Activities = Sequence[Callable[..., Any]]
 
 
 def polls(
-    parts: WorkerWorld, queue: str, activities: Activities, *, workflows: bool = False, at_once: int = _LIGHT_ACTIVITIES
+    parts: WorkerWorld,
+    queue: str,
+    activities: Activities,
+    *,
+    workflows: bool = False,
+    at_once: int | CustomSlotSupplier = _LIGHT_ACTIVITIES,
 ) -> Worker:
+    """Return a worker of a queue, to be entered. A supplier decides itself when a task is asked for, one by one."""
     return Worker(
         parts.client,
         task_queue=queue,
         workflows=[ImageBuild] if workflows else [],
         activities=activities,
         interceptors=[ErrorBorder(parts.outages)],
-        max_concurrent_activities=at_once,
-        max_concurrent_local_activities=POOL_SIZE,  # more records at once would only wait for a connection
+        tuner=WorkerTuner.create_composite(
+            workflow_supplier=FixedSizeSlotSupplier(_WORKFLOW_TASKS),
+            activity_supplier=FixedSizeSlotSupplier(at_once) if isinstance(at_once, int) else at_once,
+            local_activity_supplier=FixedSizeSlotSupplier(POOL_SIZE),  # more records would only wait for a connection
+            nexus_supplier=FixedSizeSlotSupplier(1),
+        ),
+        max_concurrent_activity_task_polls=_POLLS if isinstance(at_once, int) else 1,
         max_cached_workflows=_CACHED_WORKFLOWS,
         max_heartbeat_throttle_interval=_BEATS,
         default_heartbeat_throttle_interval=_BEATS,

@@ -4,26 +4,28 @@ from temporalio.worker import Worker
 
 from activities.build_records import BuildRecordActivities
 from activities.source.fetching import DownloadLimits, SourceActivities
+from activities.source.turns import SourceTurns
 from models.rules.run_contract import Queue
 from roles.composition import WorkerWorld, archive_limits
 from roles.polling import polls
-
-_SPARE_PLACES = 100  # beyond the queue: a build that waits for its turn must never lack a place to fetch in
+from roles.source_slots import SourceSlots
 
 
 def workflow_workers(parts: WorkerWorld) -> list[Worker]:
     settings = parts.settings
     records = BuildRecordActivities(parts.database, parts.hints, stays_open=settings.stays_open)
+    turns = SourceTurns(parts.database, parts.hints)
     sources = SourceActivities(
         parts.database,
         parts.hints,
         parts.source_host,
         parts.store,
         parts.area,
+        turns=turns,
         download=DownloadLimits(settings.source_max_bytes, settings.source_timeout),
         archive=archive_limits(settings),
     )
     return [
         polls(parts, Queue.BUILDS, [records.claim_build, records.report_state, records.record_wish], workflows=True),
-        polls(parts, Queue.SOURCE, [sources.fetch_source], at_once=settings.queue_limit + _SPARE_PLACES),
+        polls(parts, Queue.SOURCE, [sources.fetch_source], at_once=SourceSlots(turns)),
     ]

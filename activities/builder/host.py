@@ -24,7 +24,7 @@ from models.repositories.log.days import LogDays
 from models.rules.build_payloads import Checkpoint
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.domain import DomainError
-from models.rules.errors.engine import NoFreeSlot
+from models.rules.errors.engine import EngineUnreachable, NoFreeSlot
 from models.rules.image_reference import RESERVED_PREFIX
 from models.rules.run_contract import Label
 from models.tables.execution import LEASE, BuildExecution
@@ -115,6 +115,8 @@ class BuilderHost:
                 run = self._runs.get(token)
                 beat(run.progress if run is not None else EngineProgress())
                 await watch.wait(1)
+        if ended.error_code == EngineUnreachable.code:
+            self._report = await self._describe()  # or the next attempt begins, and is lost, too
         return ended
 
     async def _look_at(self, token: int) -> BuildExecution | None:

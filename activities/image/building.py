@@ -144,4 +144,7 @@ def _failed(ended: BuildExecution) -> StageOutcome:
         raise BuildCancelled(ended.error or "The build was cancelled.")
     if ended.error_code is None or ended.error_code == BuildCancelled.code:  # its worker stopped: nobody wanted that
         raise ExecutionLost(ended.error or "The attempt's lease ran out; another one takes its place.")
-    raise error_named(ended.error_code, ended.error or "", failing_step=ended.failing_step, exit_code=ended.exit_code)
+    error = error_named(ended.error_code, ended.error or "", failing_step=ended.failing_step, exit_code=ended.exit_code)
+    if error.is_outage:  # an attempt was begun and lost by it, as by a fault: it must not be begun again for ever
+        raise ExecutionLost(error.detail)
+    raise error

@@ -16,21 +16,19 @@ from activities.ports.object_store import ObjectStore
 from activities.ports.source_host import ResolvedTag, SourceHost
 from activities.source.archive import inspect_archive, measure
 from activities.source.tree import ArchiveLimits
+from activities.source.turns import Download, SourceTurns
 from activities.source.wanted import Wanted, wanted_for
 from activities.stoppable import run_stoppable
 from activities.waiting import WaitNote
 from activities.work_area import WorkArea
 from models.postgres.database import Database
-from models.postgres.hints import SLOTS, Hints
+from models.postgres.hints import Hints
 from models.repositories.build.reading import BuildReading
-from models.repositories.execution import ExecutionRepository
 from models.rules.build_lifecycle import StateCode
 from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
 from models.rules.errors.source import CommitMismatch, SourceHostUnreachable, SourceRefused
 
 log = logging.getLogger(__name__)
-
-_DOWNLOADS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,7 @@ class SourceActivities:
         store: ObjectStore,
         area: WorkArea,
         *,
+        turns: SourceTurns,
         download: DownloadLimits,
         archive: ArchiveLimits,
     ) -> None:
@@ -93,37 +92,26 @@ class SourceActivities:
         self._host = host
         self._store = store
         self._area = area
+        self._turns = turns
         self._download = download
         self._archive = archive
-        self._downloads = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
 
     @activity.defn
     async def fetch_source(self, build: Checkpoint) -> StageOutcome:
         """Download the tarball of the resolved commit, judge it and keep it. A repeat downloads it once more."""
-        # By the clock, not by chunk: a stalled download ends by the adapter's own timeout, which can name the cause.
-        async with beating():
-            await self._wait_for_turn(build)
-            async with self._downloads:
-                return await self._fetch(build)
-
-    async def _wait_for_turn(self, build: Checkpoint) -> None:
-        """Return when few enough sources lie ready ahead of the builders."""
-        async with self._hints.watching(SLOTS) as watch:
-            while True:
-                async with self._database.transaction() as session:
-                    if await ExecutionRepository(session).may_fetch(build.build_id):
-                        return
-                await watch.wait(1)
-
-    async def _fetch(self, build: Checkpoint) -> StageOutcome:
-        repo, commit = build.repo, build.variables["commit_sha"]
         note = WaitNote(self._database, self._hints, build, may_be_told=activity.info().attempt > 1)
+        # By the clock, not by chunk: a stalled download ends by the adapter's own timeout, which can name the cause.
+        async with beating(), self._turns.taken(build, note) as download:
+            return await self._fetch(build, download)
+
+    async def _fetch(self, build: Checkpoint, download: Download) -> StageOutcome:
+        repo, commit = build.repo, build.variables["commit_sha"]
         folder = await asyncio.to_thread(self._area.folder, f"fetch-{build.build_id}-{activity.info().attempt}")
         path = folder / "source.tar.gz"
         try:
             try:
                 async with asyncio.timeout(self._download.longest.total_seconds()):
-                    await self._stream(repo, commit, path, note)
+                    await self._stream(repo, commit, path, download)
             except TimeoutError as error:
                 raise SourceHostUnreachable(
                     f"The source of {repo} did not arrive within {self._download.longest.total_seconds():.0f} seconds."
@@ -156,12 +144,12 @@ class SourceActivities:
             inputs = await BuildReading(session).inputs(build.build_id)
         return wanted_for(inputs.dockerfile_path, inputs.context)
 
-    async def _stream(self, repo: str, commit: str, path: Path, note: WaitNote) -> None:
+    async def _stream(self, repo: str, commit: str, path: Path, download: Download) -> None:
         size_bytes = 0
         async with self._host.tarball(repo, commit) as chunks:
             with path.open("wb") as file:  # a local write of some KiB does not hold the loop up
                 async for chunk in chunks:
-                    await note.clear()  # it has come: an outage is over
+                    await download.came(len(chunk))
                     size_bytes += len(chunk)
                     if size_bytes > self._download.largest_bytes:
                         raise SourceRefused(
@@ -169,6 +157,7 @@ class SourceActivities:
                             " raise SLIPWAY_SOURCE_MAX_BYTES if that is right."
                         )
                     file.write(chunk)
+        await download.is_whole()
 
 
 def _remove(path: Path) -> None:

@@ -13,14 +13,12 @@ from models.repositories.build_trail import BuildTrailRepository
 from models.repositories.event import EventRepository
 from models.repositories.progress import ProgressRepository
 from models.repositories.run import RunRepository
-from models.rules.build_lifecycle import OPEN, BuildStatus, StateCode
+from models.rules.build_lifecycle import OPEN, StateCode
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import ExecutionLost, NoFreeSlot
 from models.rules.notices import gathered
 from models.tables.build import Build, BuildState
-from models.tables.execution import LEASE, SEEN_WITHIN, Builder, BuildExecution
-
-SOURCES_AHEAD_PER_SLOT = 2
+from models.tables.execution import LEASE, Builder, BuildExecution
 
 
 @dataclass(frozen=True)
@@ -166,27 +164,6 @@ class ExecutionRepository:
         await self._event("build.attempt_ended", row, {"attempt": row.attempt, "outcome": end.outcome})
         if end.outcome == "succeeded":
             await self._progress.complete(row.build_id, row.attempt)
-
-    async def may_fetch(self, build_id: UUID) -> bool:
-        """Say whether a build is among the next to be built, so that its source may be fetched ahead.
-
-        At most twice as many sources lie ready as there are slots: who comes first, by priority and age, is first.
-        """
-        slots = select(func.sum(col(Builder.slots))).where(col(Builder.seen_at) > func.clock_timestamp() - SEEN_WITHIN)
-        ahead = SOURCES_AHEAD_PER_SLOT * max((await self._session.scalar(slots)) or 1, 1)
-        is_running = exists().where(
-            col(BuildExecution.build_id) == col(Build.id), col(BuildExecution.outcome).is_(None)
-        )
-        waiting = select(col(Build.id)).where(
-            col(Build.status) == BuildStatus.RUNNING,
-            col(Build.current_state).in_((StateCode.FETCH_SOURCE, StateCode.BUILD)),
-            # one that is held up must not hold up the others
-            ~col(Build.paused),
-            col(Build.cancel_requested_at).is_(None),
-            ~is_running,
-        )
-        next_ones = waiting.order_by(col(Build.priority), col(Build.id)).limit(ahead)
-        return build_id in set((await self._session.execute(next_ones)).scalars())
 
     async def unfinished_builds(self, build_ids: list[UUID]) -> set[UUID]:
         """Return which of these builds may still go on, so that their attempts' images must stay."""

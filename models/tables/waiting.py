@@ -1,4 +1,4 @@
-"""The table of what builds wait for, as those who wait tell it."""
+"""The tables of builds that wait: what for, as those who wait tell it, and whose source is on its way."""
 
 from datetime import datetime
 from uuid import UUID
@@ -25,3 +25,13 @@ class BuildWait(SQLModel, table=True):
     since: datetime | None = time_column(default=None)  # when it began to wait
     told_at: datetime = time_column(nullable=False)
     tries: int = Field(default=0)  # that met what cannot be reached; they count as no faults
+
+
+class SourceFetch(SQLModel, table=True):
+    """A download that is under way, under a lease: it counts as ahead of the builders while bytes come."""
+
+    __tablename__ = "source_fetches"
+    __table_args__ = {"postgresql_with": {"fillfactor": 70}}
+
+    build_id: UUID = Field(primary_key=True, foreign_key="builds.id", ondelete="CASCADE")
+    lease_until: datetime = time_column(nullable=False)

@@ -14,10 +14,11 @@ from models.rules.build_lifecycle import OPEN, BuildStatus, StateCode
 from models.rules.waiting import ToldWait, next_try_in, sentence
 from models.tables.build import Build
 from models.tables.execution import BuildExecution
-from models.tables.waiting import BuildWait
+from models.tables.waiting import BuildWait, SourceFetch
 
 # between the end of an attempt and the report that follows from it, its build is in no queue
 _JUST_ENDED = timedelta(seconds=2)
+_QUEUED = {(BuildStatus.RUNNING, StateCode.FETCH_SOURCE), (BuildStatus.RUNNING, StateCode.BUILD)}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class WaitingBuild:
     @property
     def may_be_queued(self) -> bool:
         at = (self.build.status, self.build.current_state)
-        return at == (BuildStatus.RUNNING, StateCode.BUILD) and not self.is_worked_on
+        return at in _QUEUED and not self.is_worked_on
 
     def sentence(self, place: int | None) -> str | None:
         if self.build.status not in OPEN:
@@ -126,11 +127,14 @@ class WaitRepository:
         return delay
 
     async def clear(self, build_id: UUID, code: int) -> None:
-        """Say that the stage of a state works again; how many tries the waiting cost stays known."""
+        """Say that the stage of a state works again.
+
+        Since when it waits and how many tries that cost stays known: bytes that come are no source yet.
+        """
         await self._session.execute(
             update(BuildWait)
             .where(col(BuildWait.build_id) == build_id, col(Build.current_state) == code, holds())
-            .values(waits_for=None, next_try_at=None, since=None, told_at=func.clock_timestamp())
+            .values(waits_for=None, next_try_at=None, told_at=func.clock_timestamp())
             .execution_options(synchronize_session=False)
         )
 
@@ -154,15 +158,21 @@ class WaitRepository:
                 col(BuildExecution.ended_at) > func.clock_timestamp() - _JUST_ENDED,
             ),
         )
+        is_fetched = exists().where(
+            col(SourceFetch.build_id) == col(Build.id),
+            col(SourceFetch.lease_until) > func.clock_timestamp(),
+            col(Build.current_state) == StateCode.FETCH_SOURCE,
+        )
         place = func.row_number().over(order_by=(col(Build.priority), col(Build.id))).label("place")
         queue = (
             select(col(Build.id), place)
             .where(
                 col(Build.status) == BuildStatus.RUNNING,
-                col(Build.current_state) == StateCode.BUILD,
+                col(Build.current_state).in_((StateCode.FETCH_SOURCE, StateCode.BUILD)),
                 ~col(Build.paused),
                 col(Build.cancel_requested_at).is_(None),
                 ~works,
+                ~is_fetched,
             )
             .subquery()
         )

@@ -15,9 +15,11 @@ import pytest_asyncio
 from temporalio.testing import ActivityEnvironment
 
 from activities.source.fetching import DownloadLimits, SourceActivities
+from activities.source.turns import SourceTurns
 from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import Hints, Watch
+from models.rules.build_lifecycle import BuildStatus, StateCode
 from models.rules.build_payloads import Checkpoint, StageOutcome
 from tests.support.builds.builder_hosts import ARCHIVE_LIMITS, Hosts
 from tests.support.builds.stored_builds import Ordered, StoredBuilds, checkpoint
@@ -27,6 +29,7 @@ from tests.support.fakes.source_host import FakeSourceHost
 
 DOWNLOADS_AT_ONCE = 8
 PATIENCE_SECONDS = 30
+STALLED = "GitHub has stopped sending the source of demo/hello, 0 bytes in."
 OF_ONE_COMMIT = {"commit_sha": "ab" * 20}
 
 
@@ -50,6 +53,11 @@ class Fetching:
         """Return builds that have reached state 20, each with a commit of its own, the oldest first."""
         return [resolved(await self.builds.running(at=20)) for _build in range(number)]
 
+    async def lies_ready(self, build: Checkpoint) -> None:
+        """Enter state 40, as the run does when the source is there."""
+        ordered = Ordered(0, build.build_id, build.generation, build.name)
+        await self.builds.report(ordered, BuildStatus.RUNNING, StateCode.BUILD, 2)
+
     def fetch(self, build: Checkpoint) -> "asyncio.Task[StageOutcome]":
         return asyncio.create_task(ActivityEnvironment().run(self.sources.fetch_source, build))
 
@@ -68,6 +76,7 @@ async def fetching(
             source_host,
             hosts.store,
             area,
+            turns=SourceTurns(database, hints),
             download=DownloadLimits(largest_bytes=1024**2, longest=timedelta(minutes=1)),
             archive=ARCHIVE_LIMITS,
         )
@@ -86,23 +95,35 @@ def commits_of(builds: Iterable[Checkpoint]) -> list[str]:
 # turns
 
 
-async def test_of_many_waiting_builds_those_whose_turn_it_is_are_fetched_and_a_slot_taken_wakes_the_next(
-    fetching: Fetching,
-) -> None:
-    waiting = await fetching.waiting(7)
-    fetching.source_host.let_come(7)
+async def test_enough_sources_are_fetched_ahead_and_a_slot_that_is_taken_wakes_the_next(fetching: Fetching) -> None:
+    waiting = await fetching.waiting(6)
+    fetching.source_host.let_come(6)
     async with fetching.hosts.running("host-1") as host, asyncio.timeout(PATIENCE_SECONDS):  # two slots: four ahead
-        fetches = [fetching.fetch(build) for build in reversed(waiting)][::-1]
-        fetched = await asyncio.gather(*fetches[:4])
-        assert sorted(fetching.source_host.asked) == sorted(commits_of(waiting[:4]))
+        fetched = await asyncio.gather(*(fetching.fetch(build) for build in waiting[:4]))
+        fetches = [fetching.fetch(build) for build in waiting[4:]]
         for number in (0, 1):
-            assert not any(fetch.done() for fetch in fetches[4 + number :])
-            building = waiting[number].model_copy(update={"variables": fetched[number].variables})
+            assert not any(fetch.done() for fetch in fetches[number:])
+            building = waiting[number].model_copy(update={"variables": fetched[number].variables, "code": 40})
+            await fetching.lies_ready(building)
             await host.watch(building)
-            await fetches[4 + number]
-        assert fetching.source_host.asked[4:] == commits_of(waiting[4:6])
-        fetches[6].cancel()
-        await asyncio.wait(fetches[6:])
+            await asyncio.wait(fetches[number:], return_when=asyncio.FIRST_COMPLETED)
+            fetches.sort(key=lambda fetch: not fetch.done())
+        assert sorted(fetching.source_host.asked) == sorted(commits_of(waiting))
+
+
+async def test_downloads_that_hang_give_their_places_to_others_and_say_so(fetching: Fetching) -> None:
+    stalled, others = await fetching.waiting(4), await fetching.waiting(4)
+    async with fetching.hosts.running("host-1"), asyncio.timeout(PATIENCE_SECONDS):
+        hanging = [fetching.fetch(build) for build in stalled]
+        await eventually(fetching.source_host.asked_now, lambda asked: len(asked) == 4)
+        fetches = [fetching.fetch(build) for build in others]
+        await eventually(fetching.source_host.asked_now, lambda asked: len(asked) == 8)
+        told = await fetching.builds.fetch("SELECT waits_for FROM build_waits")
+        assert [row["waits_for"] for row in told] == [STALLED] * 4
+        fetching.source_host.let_come(8)
+        await asyncio.gather(*fetches, *hanging)
+        told = await fetching.builds.fetch("SELECT waits_for FROM build_waits WHERE waits_for IS NOT NULL")
+        assert not told, "they have come after all"
 
 
 async def test_no_more_than_eight_sources_are_on_their_way_at_once(fetching: Fetching) -> None:

@@ -1,22 +1,29 @@
-"""The role "workflows": builds that wait for their turn never take the place of one whose turn it is."""
+"""The role "workflows": builds wait for their source in Temporal's queue, in its order, and cost nothing meanwhile."""
 
 import asyncio
+import hashlib
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+
+import pytest_asyncio
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from activities.adapters.object_store.local import LocalStore
 from activities.adapters.temporal import TemporalRuns, connect
 from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import Hints
-from models.rules.build_lifecycle import BuildStatus, StateCode
+from models.rules.build_lifecycle import BuildStatus, StateCode, Wish
 from roles.composition import WorkerWorld
 from roles.workflows import workflow_workers
 from settings import Settings
 from tests.support.builds.addresses import address
 from tests.support.builds.build_trials import temporal_server
-from tests.support.builds.stored_build_rows import COMMIT
 from tests.support.builds.stored_builds import Ordered, StoredBuilds
 from tests.support.eventually import eventually
 from tests.support.fakes.outages import FakeOutages
@@ -25,14 +32,22 @@ from tests.support.fakes.source_host import FakeSourceHost
 MORE_THAN_LIGHT_ACTIVITIES_RUN_AT_ONCE = 66
 
 
-async def test_the_next_build_finds_a_place_to_fetch_in_however_many_wait(
-    database: Database, database_url: str, builds: StoredBuilds, tmp_path: Path
-) -> None:
+@dataclass(frozen=True)
+class Place:
+    """Running workers of the role, and what they download from."""
+
+    builds: StoredBuilds
+    runs: TemporalRuns
+    client: Client
+    source_host: FakeSourceHost
+
+
+@pytest_asyncio.fixture
+async def place(database: Database, database_url: str, builds: StoredBuilds, tmp_path: Path) -> AsyncIterator[Place]:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporal_server(tmp_path))
         client = await connect(lazy=False, address=server.address)
         source_host = FakeSourceHost(tmp_path)
-        source_host.let_come(3)
         parts = WorkerWorld(
             settings=Settings(_env_file=None, data_dir=tmp_path, drain_timeout=timedelta(seconds=1)),
             database=database,
@@ -46,26 +61,73 @@ async def test_the_next_build_finds_a_place_to_fetch_in_however_many_wait(
         )
         for worker in workflow_workers(parts):
             await stack.enter_async_context(worker)
-        runs = TemporalRuns(client)
-        ahead = [await begun(builds, runs) for _build in range(2)]  # nobody builds them: their sources stay ahead
-        for build in ahead:
-            await reaches(builds, build, StateCode.BUILD)
-        waiting = await asyncio.gather(
-            *(begun(builds, runs) for _build in range(MORE_THAN_LIGHT_ACTIVITIES_RUN_AT_ONCE))
-        )
-        await eventually(lambda: asked_for_their_source(builds), lambda number: number == len(waiting))
-        urgent = await begun(builds, runs, priority=1)
-        await reaches(builds, urgent, StateCode.BUILD)
-        assert {(await builds.row(build.build_id)).current_state for build in waiting} == {StateCode.FETCH_SOURCE}
+        yield Place(builds, TemporalRuns(client), client, source_host)
 
 
-async def begun(builds: StoredBuilds, runs: TemporalRuns, *, priority: int = 3) -> Ordered:
+async def test_the_next_build_is_fetched_at_once_however_many_wait(place: Place) -> None:
+    place.source_host.let_come(3)
+    ahead = [await begun(place) for _build in range(2)]  # nobody builds them: their sources stay ahead
+    for build in ahead:
+        await reaches(place.builds, build, StateCode.BUILD)
+    waiting = await asyncio.gather(*(begun(place) for _build in range(MORE_THAN_LIGHT_ACTIVITIES_RUN_AT_ONCE)))
+    await eventually(lambda: asked_for_their_source(place.builds), lambda number: number == len(waiting))
+    urgent = await begun(place, priority=1)
+    await reaches(place.builds, urgent, StateCode.BUILD)
+    states = {(await place.builds.row(build.build_id)).current_state for build in waiting}
+    assert states == {StateCode.FETCH_SOURCE}
+
+
+async def test_who_waits_gets_his_turn_by_priority_and_then_by_age(place: Place) -> None:
+    place.source_host.let_come(100)
+    ahead = [await begun(place, priority=1) for _build in range(2)]  # as many as go ahead of no builder at all
+    for build in ahead:
+        await reaches(place.builds, build, StateCode.BUILD)
+    waiting = []
+    for priority in (3, 5, 2, 3, 2, 4):
+        build = await begun(place, priority=priority)
+        await eventually(partial(is_scheduled, place, build))
+        waiting.append((priority, build))
+    order = [build for _priority, build in sorted(waiting, key=lambda each: each[0])]  # keeps the order of age
+    for build in order:
+        await place.builds.wish(ahead.pop(0), Wish.PAUSE)  # it holds up nobody any more
+        await reaches(place.builds, build, StateCode.BUILD)
+        ahead.append(build)
+    assert place.source_host.asked[2:] == [commit_of(build) for build in order]
+
+
+async def test_a_waiting_build_costs_no_activity_and_is_cancelled_at_once(place: Place) -> None:
+    for _build in range(2):
+        await begun(place)
+    await eventually(place.source_host.asked_now, lambda asked: len(asked) == 2)
+    waiting = await begun(place)
+    await eventually(partial(is_scheduled, place, waiting))
+    handle = place.client.get_workflow_handle(address(waiting.build_id, waiting.name, waiting.generation).workflow_id)
+    await handle.cancel()
+    await eventually(handle.describe, lambda run: run.status == WorkflowExecutionStatus.CANCELED)
+    assert len(place.source_host.asked) == 2
+
+
+async def is_scheduled(place: Place, build: Ordered) -> bool:
+    """Say whether Temporal knows the build's download and nobody has taken it."""
+    run = address(build.build_id, build.name, build.generation)
+    described = await place.client.get_workflow_handle(run.workflow_id).describe()
+    pending = described.raw_description.pending_activities
+    return [each.state for each in pending] == [PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED]
+
+
+async def begun(place: Place, *, priority: int = 3) -> Ordered:
     """Return a build whose tag is resolved, and that a run of its own takes on from there."""
-    build = await builds.order(priority=priority)
-    await builds.claim(build)
-    await builds.report(build, BuildStatus.RUNNING, StateCode.FETCH_SOURCE, 1, variables={"commit_sha": COMMIT})
-    await runs.poke(address(build.build_id, build.name, build.generation))
+    build = await place.builds.order(priority=priority)
+    await place.builds.claim(build)
+    await place.builds.report(
+        build, BuildStatus.RUNNING, StateCode.FETCH_SOURCE, 1, variables={"commit_sha": commit_of(build)}
+    )
+    await place.runs.poke(address(build.build_id, build.name, build.generation))
     return build
+
+
+def commit_of(build: Ordered) -> str:
+    return hashlib.sha1(build.build_id.bytes).hexdigest()
 
 
 async def reaches(builds: StoredBuilds, build: Ordered, code: StateCode) -> None:

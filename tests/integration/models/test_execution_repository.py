@@ -6,7 +6,7 @@ import pytest
 
 from models.postgres.database import Database
 from models.repositories.builder import BuilderReport, BuilderRepository
-from models.repositories.execution import SOURCES_AHEAD_PER_SLOT, ExecutionEnd, ExecutionRepository
+from models.repositories.execution import ExecutionEnd, ExecutionRepository
 from models.repositories.log.facts import LogFacts, WrittenLog
 from models.repositories.progress import ProgressRepository
 from models.rules.build_lifecycle import BuildStatus, Wish
@@ -65,10 +65,6 @@ class Fence:
     async def read(self, execution: BuildExecution) -> BuildExecution:
         async with self._database.transaction() as session:
             return (await ExecutionRepository(session).look_at(token_of(execution)))[0]
-
-    async def may_fetch(self, build: Ordered) -> bool:
-        async with self._database.transaction() as session:
-            return await ExecutionRepository(session).may_fetch(build.build_id)
 
     async def current(self, build: Ordered) -> BuildExecution | None:
         async with self._database.transaction() as session:
@@ -412,43 +408,6 @@ async def test_a_builder_that_is_silent_is_not_live(database: Database, builds: 
     async with database.transaction() as session:
         [seen] = await BuilderRepository(session).seen()
     assert (seen.is_live, seen.busy) == (False, 1)
-
-
-# sources ahead
-
-
-async def test_at_most_twice_as_many_sources_lie_ready_as_there_are_slots(builds: StoredBuilds, fence: Fence) -> None:
-    await fence.register(described(slots=2))
-    waiting = [await builds.running(at=20) for _build in range(6)]
-    may = [await fence.may_fetch(build) for build in waiting]
-    assert may == [True] * 2 * SOURCES_AHEAD_PER_SLOT + [False] * 2
-    await fence.open(waiting[0])
-    assert await fence.may_fetch(waiting[4])
-    assert not await fence.may_fetch(waiting[5])
-
-
-async def test_who_is_more_urgent_fetches_first(builds: StoredBuilds, fence: Fence) -> None:
-    await fence.register(described(slots=1))
-    for _build in range(3):
-        await builds.running(at=20)
-    urgent = await builds.running(at=20, priority=1)
-    assert await fence.may_fetch(urgent)
-
-
-async def test_paused_builds_and_those_being_cancelled_do_not_hold_up_the_others(
-    builds: StoredBuilds, fence: Fence
-) -> None:
-    await fence.register(described(slots=1))
-    held_up = [await builds.running(at=20) for _build in range(4)]
-    for build, wish in zip(held_up, (Wish.PAUSE, Wish.PAUSE, Wish.CANCEL, Wish.CANCEL), strict=True):
-        await builds.wish(build, wish)
-    assert await fence.may_fetch(await builds.running(at=20))
-    assert not await fence.may_fetch(held_up[0])
-
-
-async def test_without_any_live_builder_the_first_builds_may_fetch(builds: StoredBuilds, fence: Fence) -> None:
-    waiting = [await builds.running(at=20) for _build in range(3)]
-    assert [await fence.may_fetch(build) for build in waiting] == [True, True, False]
 
 
 # logs

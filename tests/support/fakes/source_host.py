@@ -26,6 +26,9 @@ class FakeSourceHost:
         for _download in range(downloads):
             self._may_come.release()
 
+    async def asked_now(self) -> list[str]:
+        return self.asked
+
     async def resolve_tag(self, repo: str, tag: str) -> ResolvedTag:
         raise RepositoryNotFound(f"There is no {repo} with a tag {tag} here.")
 
