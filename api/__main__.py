@@ -106,8 +106,9 @@ def _names(sockets: list[socket.socket]) -> list[tuple[str, int]]:
 
 
 async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -> ApiWorld:
+    hints = Hints(database_url)
     requests, streams, deliveries = (
-        Database(database_url, pool_size=size) for size in (_REQUESTS, _STREAMS, _DELIVERIES)
+        Database(database_url, pool_size=size, hints=hints) for size in (_REQUESTS, _STREAMS, _DELIVERIES)
     )
     for database in (requests, streams, deliveries):
         stack.push_async_callback(database.close)
@@ -119,7 +120,7 @@ async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -
         requests=requests,
         streams=streams,
         deliveries=deliveries,
-        hints=Hints(database_url),
+        hints=hints,
         runs=TemporalRuns(client),
         source_host=source_host,
         store=await open_store(settings.object_store, settings.store_options(), settings.data_dir / "objects"),

@@ -8,7 +8,6 @@ from typing import Protocol
 from activities.ports.runs import Runs
 from activities.relay.delivery import Delivery
 from api.border.metrics import ApiMetrics
-from models.postgres.hints import DIRTY, Hints
 from models.rules.errors.domain import DomainError
 from models.rules.run_contract import WorkKey
 
@@ -27,16 +26,14 @@ class Orchestrator(Runs, Protocol):
 class Gateway:
     """Deliveries run beside the requests that cause them: no answer waits for Temporal."""
 
-    def __init__(self, runs: Orchestrator, delivery: Delivery, hints: Hints, metrics: ApiMetrics) -> None:
+    def __init__(self, runs: Orchestrator, delivery: Delivery, metrics: ApiMetrics) -> None:
         self._runs = runs
         self._delivery = delivery
-        self._hints = hints
         self._metrics = metrics
         self._deliveries: set[asyncio.Task[None]] = set()
 
     def deliver_soon(self, key: WorkKey) -> None:
         """Call after the commit. Never waits, never raises: what is not delivered here stays dirty."""
-        self._hints.give(DIRTY)
         if len(self._deliveries) >= _MOST_AT_ONCE:
             self._metrics.deliveries.labels("left_to_relay").inc()
             return

@@ -52,7 +52,7 @@ class Api:
         self.metrics = ApiMetrics()
         self.stopping = asyncio.Event()
         delivery = Delivery(given.deliveries, given.runs, deliverable_kinds(stays_open=given.stays_open))
-        self.gateway = Gateway(given.runs, delivery, given.hints, self.metrics)
+        self.gateway = Gateway(given.runs, delivery, self.metrics)
         self.migration = Migration(given.requests)
         self.readiness = Readiness(given.streams, self.gateway, self.migration, self.stopping)
         self.logs = StoredLogs(given.streams, given.store, given.area)

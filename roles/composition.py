@@ -43,10 +43,11 @@ class WorkerWorld:
 
 
 async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) -> WorkerWorld:
-    database = Database(database_url, pool_size=POOL_SIZE)
+    hints = Hints(database_url)
+    database = Database(database_url, pool_size=POOL_SIZE, hints=hints)
     stack.push_async_callback(database.close)
     await wait_until_migrated(database, patience=_PATIENCE)
-    hints = await stack.enter_async_context(Hints(database_url))
+    await stack.enter_async_context(hints)
     async with database.transaction() as session:
         instance = str(await BuilderRepository(session).instance())
     token = settings.github_token.get_secret_value() if settings.github_token is not None else None

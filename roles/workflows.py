@@ -13,7 +13,7 @@ from roles.source_slots import SourceSlots
 
 def workflow_workers(parts: WorkerWorld) -> list[Worker]:
     settings = parts.settings
-    records = BuildRecordActivities(parts.database, parts.hints, stays_open=settings.stays_open)
+    records = BuildRecordActivities(parts.database, stays_open=settings.stays_open)
     turns = SourceTurns(parts.database, parts.hints)
     sources = SourceActivities(
         parts.database,

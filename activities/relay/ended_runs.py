@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from activities.ports.runs import ClosedRun, RunHistory
 from models.postgres.database import Database
-from models.postgres.hints import DIRTY, Hints, build_topic
+from models.postgres.hints import Hints
 from models.repositories.build.repairs import BuildRepairs
 
 log = logging.getLogger(__name__)
@@ -40,4 +40,3 @@ class EndedRuns:
             is_repaired = await builds.repair_ended_run(run.build_id, run.run_id, is_terminated=run.is_terminated)
         if is_repaired:
             log.warning("ended_run_repaired", extra={"build": str(run.build_id), "terminated": run.is_terminated})
-            self._hints.give(DIRTY, build_topic(run.build_id))

@@ -89,7 +89,7 @@ async def _builds_worker(bench: BenchStack, client: Client) -> AsyncIterator[_Re
         await database.migrate()
         hints = await running.enter_async_context(Hints(url))
         border = ErrorBorder(StoredOutages(database, hints, patience=_STAYS_OPEN))
-        records = BuildRecordActivities(database, hints, stays_open=_STAYS_OPEN)
+        records = BuildRecordActivities(database, stays_open=_STAYS_OPEN)
         activities: dict[str, list[Callable[..., Any]]] = defaultdict(list)
         activities[Queue.BUILDS] += [records.claim_build, records.report_state, records.record_wish]
         for stage in STAGES:

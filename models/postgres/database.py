@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.pool import NullPool
 
 from models.postgres.driver_errors import AWAY, REFUSED, leave_standby, raise_named, reason_of
+from models.postgres.hints import Hints, topics_of
 from models.rules.errors.database import DATABASE_AWAY, DatabaseUnreachable, NameTaken, SchemaUnknown
 from models.tables.families import all_tables
 
@@ -46,9 +47,15 @@ class _Connection(asyncpg.Connection):
 class Database:
     """A pool of connections for one purpose (requests, streams, a worker), so that none starves another."""
 
-    def __init__(self, url: str, *, pool_size: int, pool_wait: timedelta = timedelta(seconds=5)) -> None:
-        """`url` is postgresql://…; a caller that waits longer than `pool_wait` for a connection gets PoolExhausted."""
+    def __init__(
+        self, url: str, *, pool_size: int, pool_wait: timedelta = timedelta(seconds=5), hints: Hints | None = None
+    ) -> None:
+        """`url` is postgresql://…; a caller that waits longer than `pool_wait` for a connection gets PoolExhausted.
+
+        `hints` give what transactions hint at, once they have committed.
+        """
         self.url = url
+        self._hints = hints
         self.address = _address(make_url(url))  # host:port/database, to be shown: no user, no password
         self._engine: AsyncEngine = create_async_engine(
             _with_driver(url),
@@ -80,8 +87,11 @@ class Database:
         Raises what DATABASE_AWAY names, from the body as well.
         """
         try:
-            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                yield session
+            async with AsyncSession(self._engine, expire_on_commit=False) as session:
+                async with session.begin():
+                    yield session
+                if self._hints is not None:  # committed: who looks now sees what was hinted at
+                    self._hints.give(*topics_of(session))
         except (exc.SQLAlchemyError, *AWAY) as error:
             raise_named(error)
 

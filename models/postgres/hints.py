@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from process.background import Background
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 DIRTY = "dirty"  # a build waits for delivery
 SLOTS = "slots"  # a slot was taken or became free
 _CHANNEL = "slipway"
+_TOPICS = "hinted topics"
 _GATHER_SECONDS = 0.05
 _RECONNECT_SECONDS = 0.5
 _LONGEST_PAYLOAD = 7900  # Postgres takes less than 8000 bytes
@@ -27,6 +29,17 @@ _TIMEOUT_SECONDS = 5.0
 
 def build_topic(build_id: object) -> str:
     return f"build/{build_id}"
+
+
+def hint(session: AsyncSession, *topics: str) -> None:
+    """Have these hints given when the session's transaction has committed, and only then: see `Database`."""
+    session.info.setdefault(_TOPICS, set()).update(topics)
+
+
+def topics_of(session: AsyncSession) -> set[str]:
+    """Return what was hinted within the session's transaction."""
+    topics: set[str] = session.info.get(_TOPICS, set())
+    return topics
 
 
 class Watch:

@@ -7,6 +7,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from models.postgres.hints import build_topic, hint
 from models.tables.build import Build
 from models.tables.event import Event
 
@@ -21,7 +22,7 @@ class EventRepository:
     async def add_build_event(
         self, event_type: str, build_id: UUID, *, generation: int | None, actor: str, payload: dict[str, Any]
     ) -> None:
-        """Add an event such as `build.started`; it commits with the change that it tells of."""
+        """Add an event such as `build.started`; it commits with the change that it tells of, and hints at it then."""
         values = {
             "type": event_type,
             "version": 1,
@@ -31,6 +32,7 @@ class EventRepository:
             "payload": payload,
         }
         await self._session.execute(insert(Event.__table__), values)  # type: ignore[attr-defined]
+        hint(self._session, build_topic(build_id))
 
     async def add_of(self, row: Build, event_type: str, payload: dict[str, Any], actor: str = OWN_ACTOR) -> None:
         """Add an event of the build that this row is."""

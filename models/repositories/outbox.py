@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from models.postgres.hints import DIRTY, hint
 from models.rules.run_contract import Kind, WorkKey
 from models.tables.outbox import DirtyKey
 
@@ -33,6 +34,7 @@ class OutboxRepository:
             index_elements=["kind", "id"], set_={"version": DirtyKey.version + 1, "claimed_until": None}
         )
         await self._session.execute(marked)
+        hint(self._session, DIRTY)
 
     async def claim(self, limit: int, *, only: WorkKey | None = None) -> list[ClaimedKey]:
         """Take keys that nobody else has for the next seconds, in their order; `only` looks at one."""

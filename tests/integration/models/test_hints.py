@@ -2,13 +2,14 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
-from models.postgres.hints import DIRTY, SLOTS, Hints, Watch, build_topic
+from models.postgres.database import Database
+from models.postgres.hints import DIRTY, SLOTS, Hints, Watch, build_topic, hint
 from standalone.free_ports import free_port
 from standalone.servers.postgres import EmbeddedPostgres
 from tests.support.eventually import eventually
@@ -173,3 +174,24 @@ async def test_a_process_that_starts_before_postgres_hears_hints_later(
             async with noticing(hints, SLOTS) as noticed:
                 hints.give(SLOTS)
                 await eventually(lambda: noticed.is_more_than(0))
+
+
+async def test_a_transaction_hints_when_it_has_committed_and_not_when_it_is_undone(
+    processes: tuple[Hints, Hints], database_url: str
+) -> None:
+    one, other = processes
+    database = Database(database_url, pool_size=1, hints=one)
+    async with other.watching(DIRTY) as distant, noticing(one, SLOTS) as undone:
+        with suppress(LookupError):
+            async with database.transaction() as session:
+                hint(session, SLOTS)
+                raise LookupError
+        async with noticing(one, DIRTY) as own:
+            async with database.transaction() as session:
+                hint(session, DIRTY)
+                await database.ping()  # time enough for a hint that came too early
+                assert own.times == 0, "what was changed cannot be seen yet"
+            await eventually(lambda: own.is_more_than(0))
+        await distant.wait(PATIENCE)
+        assert undone.times == 0
+    await database.close()

@@ -40,7 +40,7 @@ class StoredBuildRows:
         self.outages = StoredOutages(database, hints, patience=patience)
         self._database = database
         self._hints = hints
-        self._records = BuildRecordActivities(database, hints, stays_open=STAYS_OPEN)
+        self._records = BuildRecordActivities(database, stays_open=STAYS_OPEN)
 
     @property
     def record_activities(self) -> Sequence[Callable[..., Any]]:

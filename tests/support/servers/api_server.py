@@ -100,7 +100,8 @@ async def running_api(
     """Serve until the block ends; `given` are further fields of ApiWorld. Several at once may share a database."""
     runs = runs or FakeRuns()
     async with AsyncExitStack() as stack:
-        databases = [Database(database_url, pool_size=size, pool_wait=timedelta(seconds=5)) for size in (10, 6, 4)]
+        hints, pool_wait = Hints(database_url), timedelta(seconds=5)
+        databases = [Database(database_url, pool_size=size, pool_wait=pool_wait, hints=hints) for size in (10, 6, 4)]
         for database in databases:
             stack.push_async_callback(database.close)
         source_host = GitHub(github_url, None, timedelta(seconds=10))
@@ -110,7 +111,7 @@ async def running_api(
                 requests=databases[0],
                 streams=databases[1],
                 deliveries=databases[2],
-                hints=Hints(database_url),
+                hints=hints,
                 runs=runs,
                 source_host=source_host,
                 **{
