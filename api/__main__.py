@@ -2,14 +2,10 @@
 
 import asyncio
 import logging
-import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 
-import uvicorn
-from fastapi import FastAPI
 from pydantic import ValidationError
 
 from activities.adapters.github.rest import GitHub
@@ -17,8 +13,9 @@ from activities.adapters.object_store.opening import open_store
 from activities.adapters.temporal import TemporalRuns, connect
 from activities.work_area import WorkArea
 from api.app import create_app
-from api.listener import listen, why_not
-from api.parts import Api, ApiWorld
+from api.parts import ApiWorld
+from api.server.listener import listen, why_not
+from api.server.serving import Server
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.tables.families import prepare_tables
@@ -31,42 +28,6 @@ from settings import Settings, complaints
 log = logging.getLogger(__name__)
 
 _REQUESTS, _STREAMS, _DELIVERIES = 10, 6, 4  # connections to Postgres
-_ENDING = (signal.SIGTERM, signal.SIGINT)
-_KEEP_ALIVE_SECONDS = 75  # longer than a proxy in front keeps its side open
-
-
-class Server(uvicorn.Server):
-    """Tells the app of its end before connections are waited for, so that streams end by themselves."""
-
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=max(1, int(settings.drain_timeout.total_seconds())),
-        )
-        super().__init__(config)
-        self._api: Api = app.state.api
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take the signals that end us. uvicorn's own way raises them again at the end, which loses the exit code."""
-        loop = asyncio.get_running_loop()
-        for number in _ENDING:
-            loop.add_signal_handler(number, self._end)
-        try:
-            yield
-        finally:
-            for number in _ENDING:
-                loop.remove_signal_handler(number)
-
-    def _end(self) -> None:
-        self.force_exit = self.should_exit  # the second signal means: at once
-        self.should_exit = True
-        self._api.stop()
 
 
 async def main(settings: Settings) -> int:
@@ -81,7 +42,7 @@ async def main(settings: Settings) -> int:
         prepare_tables()
         settle_objects()
         log.info("api_started", extra={"addresses": [f"{host}:{port}" for host, port, *_ in _names(sockets)]})
-        await Server(app, settings).serve(sockets=sockets)
+        await Server(app, drain_timeout=settings.drain_timeout).serve(sockets=sockets)
         log.info("api_stopped")
     return 0
 

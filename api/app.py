@@ -14,6 +14,7 @@ from api.border.bodies import BodyLimit
 from api.border.conditional import Conditional
 from api.border.correlation import HEADER as CORRELATION_HEADER
 from api.border.correlation import Correlation
+from api.border.framing import Framing
 from api.border.idempotency import REPLAYED
 from api.border.metrics import Measured
 from api.border.problems import install_problem_handlers
@@ -72,6 +73,7 @@ def _layers(api: Api) -> list[Middleware]:
         *([Middleware(CorsHeaders, origins=origins, exposed=_EXPOSED)] if origins else []),  # likewise
         Middleware(Correlation),
         Middleware(Measured, metrics=api.metrics),
+        Middleware(Framing),
         Middleware(PathSpelling),
         Middleware(HostRule, named=api.given.allowed_hosts),
         *([Middleware(Preflight, origins=origins)] if origins else []),

@@ -23,6 +23,7 @@ from tests.support.servers.api_server import RunningApi, gauge, order_of, runnin
 
 IMAGES = "/api/v1/images"
 UNREACHABLE = "database_unreachable"
+KEY = {"Idempotency-Key": "order-1"}
 
 
 def _check_away(answer: httpx.Response) -> None:
@@ -49,7 +50,9 @@ async def test_while_postgres_is_away_requests_are_503_and_then_work_again(tmp_p
 
         for _request in range(3):  # also when the pool has noticed
             _check_away(await server.http.post(IMAGES, json=order_of("other")))
-            _check_away(await server.http.post(IMAGES, content=b"{", headers={"Idempotency-Key": "order-1"}))
+            _check_away(
+                await server.http.post(IMAGES, content=b"{", headers=KEY | {"Content-Type": "application/json"})
+            )
             _check_away(await server.http.get(f"{IMAGES}/{image['id']}"))
             _check_away(await server.http.get(f"{IMAGES}/{image['id']}/log/stream"))
         ready = await eventually(lambda: server.http.get("/ready"), lambda answer: answer.status_code == 503)
@@ -101,16 +104,15 @@ async def test_a_database_that_cannot_write_is_503_and_keeps_no_key(
     async with database.transaction() as session:
         for statement in refuse_writes:
             await session.execute(text(statement))
-    key = {"Idempotency-Key": "order-1"}
     for _time in range(2):
-        refused = await server.http.post(IMAGES, json=order_of("other"), headers=key)
+        refused = await server.http.post(IMAGES, json=order_of("other"), headers=KEY)
         assert (refused.status_code, refused.json()["code"]) == (503, code)
         assert int(refused.headers["retry-after"]) >= 1
         assert "no room" not in refused.text
     assert (await server.http.get(f"{IMAGES}/{image['id']}")).status_code == 200
     async with database.transaction() as session:
         await session.execute(text("DROP FUNCTION refuse CASCADE"))
-    taken = await server.http.post(IMAGES, json=order_of("other"), headers=key)
+    taken = await server.http.post(IMAGES, json=order_of("other"), headers=KEY)
     assert (taken.status_code, "idempotency-replayed" in taken.headers) == (201, False)
 
 

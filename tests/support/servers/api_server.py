@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
 from activities.adapters.github.rest import GitHub
 from activities.adapters.object_store.local import LocalStore
 from activities.ports.runs import RunAddress
 from activities.work_area import WorkArea
 from api.app import create_app
-from api.listener import listen
 from api.parts import Api, ApiWorld
+from api.server.connection import PATIENCE, Patience
+from api.server.listener import listen
+from api.server.serving import Server
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.errors.orchestrator import OrchestratorUnreachable
@@ -53,7 +54,7 @@ class FakeRuns:
             raise OrchestratorUnreachable("Temporal is down.")
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # the signals are pytest's
@@ -95,7 +96,13 @@ def order_of(image_name: str = "hello", **changes: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def running_api(
-    database_url: str, folder: Path, *, github_url: str = NOWHERE, runs: FakeRuns | None = None, **given: Any
+    database_url: str,
+    folder: Path,
+    *,
+    github_url: str = NOWHERE,
+    runs: FakeRuns | None = None,
+    patience: Patience = PATIENCE,
+    **given: Any,
 ) -> AsyncIterator[RunningApi]:
     """Serve until the block ends; `given` are further fields of ApiWorld. Several at once may share a database."""
     runs = runs or FakeRuns()
@@ -123,7 +130,7 @@ async def running_api(
         )
         listener = stack.enter_context(listen("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+        server = _Server(app, drain_timeout=timedelta(seconds=5), patience=patience)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=_CALL_SECONDS, limits=_UNLIMITED)
         running = RunningApi(url, await stack.enter_async_context(http), app.state.api, runs, server, serving)

@@ -62,3 +62,15 @@ async def _next(parser: h11.Connection, reader: asyncio.StreamReader) -> object:
     while (event := parser.next_event()) is h11.NEED_DATA:
         parser.receive_data(await reader.read(65536))
     return event
+
+
+async def until_closed(reader: asyncio.StreamReader) -> bytes:
+    """Read until the server closes its side, in whatever way; return what came. Raises TimeoutError when it stays."""
+    came = bytearray()
+    async with asyncio.timeout(_LONGEST_SECONDS):
+        try:
+            while page := await reader.read(65536):
+                came += page
+        except ConnectionResetError:
+            pass
+    return bytes(came)

@@ -18,7 +18,7 @@ from api.border.cursors import cursor_of, place_of
 from api.border.problems import install_problem_handlers
 from api.health.readiness import cache_word
 from api.images.parameters import Wait
-from api.listener import listen, why_not
+from api.server.listener import listen, why_not
 from api.version import VERSION
 from models.repositories.image.reading import PageKey
 from models.rules.errors.request import PreconditionFailed, RequestInvalid
