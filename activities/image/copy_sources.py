@@ -1,10 +1,14 @@
-"""Why what a step copies from the context is not there: links on the way to it."""
+"""What steps copy from the context, and why it may not be there: links on the way to it."""
 
+import posixpath
+import re
 from pathlib import Path
 
+from activities.image.dockerfile import Dockerfile
 from activities.source.links import follow, link_text
 
 _QUOTED = 120
+_WILD = re.compile(r"[$*?\[]")  # what only the engine can tell the meaning of
 
 
 def misleading_link(folder: Path, source: str, context_words: str) -> str | None:
@@ -19,6 +23,24 @@ def misleading_link(folder: Path, source: str, context_words: str) -> str | None
     if found.led_out is not None:
         return f"{said}, which leads out of {context_words}"
     return f"{said}, which is not in {context_words}"
+
+
+def may_take(dockerfile: Dockerfile, path: str) -> bool:
+    """Say whether a step may copy or mount what lies at `path` in the context, as far as the Dockerfile tells."""
+    for each in dockerfile.instructions:
+        if each.word in ("COPY", "ADD") and each.flag("from") is None:
+            sources = list(each.sources)
+        else:
+            binds = [mount for mount in each.mounts if mount.get("type", "bind") == "bind" and "from" not in mount]
+            sources = [mount.get("source") or mount.get("src") or "." for mount in binds]
+        if any(_holds(source, path) for source in sources):
+            return True
+    return False
+
+
+def _holds(source: str, path: str) -> bool:
+    folder = posixpath.normpath(f"/{source}").lstrip("/")
+    return bool(_WILD.search(source)) or not folder or f"{path}/".startswith(f"{folder}/")
 
 
 def _quoted(path: str) -> str:

@@ -127,6 +127,14 @@ async def test_a_dockerfile_that_does_not_belong_to_the_context_is_kept_out_or_s
     assert is_there == bool([notice for notice in build.notices if "Dockerfile" in notice])
 
 
+async def test_nothing_is_said_of_an_ignored_dockerfile_that_no_step_copies(workshop: Workshop, source: Path) -> None:
+    (source / ".dockerignore").write_text("*\n!wanted\n")
+    (source / "wanted").touch()
+    (source / "Dockerfile").write_text(f"{BASE}COPY wanted /app/\n")
+    build = await workshop.build_in(source, "Dockerfile")
+    assert (build.error, build.notices) == (None, ())
+
+
 async def test_nothing_is_said_of_a_dockerfile_that_belongs_to_the_context(workshop: Workshop, source: Path) -> None:
     (source / ".dockerignore").write_text("*\n!Dockerfile\n")
     (source / "Dockerfile").write_text(f"{BASE}COPY . /app\n")

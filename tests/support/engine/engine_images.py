@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from activities.adapters.docker.engine import DockerEngine
-from activities.image.context import locate_context
+from activities.image.context import BuildContext, locate_context
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineOutcome
 from models.rules.errors.domain import DomainError
 
@@ -64,7 +64,9 @@ class Workshop:
 
     async def build_in(self, source: Path, dockerfile_path: str, context: str | None = None) -> FinishedBuild:
         """Build from a source tree, as a builder does once it has unpacked one."""
-        found = locate_context(source, dockerfile_path, context)
+        return await self.build_from(locate_context(source, dockerfile_path, context), dockerfile_path)
+
+    async def build_from(self, found: BuildContext, dockerfile_path: str, target: str | None = None) -> FinishedBuild:
         name = uuid.uuid4().hex
         work = self.folder / name
         work.mkdir(parents=True)
@@ -79,7 +81,7 @@ class Workshop:
             ignore_file=found.ignore_file,
             labels={LABEL: self.marker},
             build_args={},
-            target=None,
+            target=target,
         )
         return await self.finish(await self.engine.start_build(request, work))
 

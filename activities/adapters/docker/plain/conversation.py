@@ -4,14 +4,16 @@ import json
 from urllib.parse import urlencode
 
 from activities.adapters.docker.plain.connection import AnsweredEarly, BuildExchange, ask
+from activities.adapters.docker.progress.facts import dockerfile_of
 from activities.image.context import BuildContext, locate_context
 from activities.image.context_tar import name_in_tar, write_context
+from activities.image.copy_sources import may_take
 from activities.ports.engine import EngineBuildRequest
 
 _EXTRA_DOCKERFILE = (
-    "The Dockerfile is in the build's context as {!r} though it does not belong there, so `COPY .` copies it and each"
-    " change of it runs that step anew: over the plain Engine API there is no other way. With the buildx plugin on the"
-    " builder host it stays out."
+    "The Dockerfile is in the build's context as {!r} though it does not belong there, so a step that copies its folder"
+    " copies it, and runs anew when it changes: over the plain Engine API there is no other way. With the buildx plugin"
+    " on the builder host it stays out."
 )
 
 
@@ -33,7 +35,8 @@ class PlainConversation:
         self._exchange.open()
         try:
             context = _context_of(self._request)
-            if write_context(context, self._exchange.send).is_dockerfile_extra:
+            is_extra = write_context(context, self._exchange.send).is_dockerfile_extra
+            if is_extra and may_take(dockerfile_of(self._request), name_in_tar(context)):
                 self._notices = (_EXTRA_DOCKERFILE.format(name_in_tar(context)),)
             self._exchange.end_request()
         except AnsweredEarly:
