@@ -137,6 +137,10 @@ class Settings(DataPlace):
         validation_alias=AliasChoices("SLIPWAY_ENGINE_URL", "DOCKER_HOST"),
         description="the Docker engine that builds",
     )
+    buildx: str = Field(
+        default="auto",
+        description="Docker's plugin buildx, which drives builds: auto (if found), off (the plain API), or a path",
+    )
     build_timeout: timedelta = Field(default=timedelta(hours=3), description="longest build of one image")
     base_image_timeout: timedelta = Field(
         default=timedelta(minutes=5), description="longest silence of a registry while a build waits for an image"

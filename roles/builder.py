@@ -1,9 +1,11 @@
 """The role "builder": what a host with a Docker engine does."""
 
+import asyncio
 from contextlib import AsyncExitStack
 
 from temporalio.worker import Worker
 
+from activities.adapters.docker.buildx.plugin import chosen_buildx
 from activities.adapters.docker.engine import DockerEngine
 from activities.builder.host import BuilderHost
 from activities.builder.identity import BuilderIdentity
@@ -16,7 +18,10 @@ from roles.polling import Activities, polls
 
 async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Worker]:
     settings = parts.settings
-    engine = DockerEngine(settings.engine_url, settings.secrets(), silence_limit=settings.base_image_timeout)
+    buildx = await asyncio.to_thread(chosen_buildx, settings.buildx, settings.data_dir)
+    engine = DockerEngine(
+        settings.engine_url, settings.secrets(), buildx=buildx, silence_limit=settings.base_image_timeout
+    )
     await stack.enter_async_context(parts.database.sole_holder(f"builder {settings.builder_name}"))
     identity = BuilderIdentity(settings.builder_name, settings.builder_slots, parts.instance, settings.build_timeout)
     builder = await stack.enter_async_context(

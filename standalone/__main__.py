@@ -17,6 +17,7 @@ from standalone.engine.base_image import REPOSITORY, TAG, ensure_base_image
 from standalone.engine.cgroup import StepLimits
 from standalone.engine.daemon import ensure_engine_at, stop_engine
 from standalone.engine.place import EnginePlace
+from standalone.engine.plugin import ensure_buildx
 from standalone.errors import CannotStart
 from standalone.free_ports import LOOPBACK
 from standalone.lifecycle import down, is_running, show_urls, status, up
@@ -85,7 +86,20 @@ def _ensure_engine(settings: Settings, screen: Console) -> None:
     limits = StepLimits(settings.build_memory_bytes, settings.build_cpus)
     ensure_engine_at(settings.engine_url, os.environ, _saying(screen), limits)
     ensure_base_image(settings.engine_url, os.environ, _saying(screen))
+    _ensure_buildx(settings, screen)
     screen.print(f"  engine     answers at {settings.engine_url}, and has {REPOSITORY}:{TAG}")
+
+
+def _ensure_buildx(settings: Settings, screen: Console) -> None:
+    """Builds go on without it, so its lack is said and no more."""
+    if settings.buildx != "auto":
+        return
+    try:
+        plugin = ensure_buildx(settings.data_dir, os.environ, _saying(screen))
+    except CannotStart as refusal:
+        screen.print(f"{refusal}\nBuilds go over the plain API, without build secrets.", style="yellow", markup=False)
+    else:
+        screen.print(f"  buildx     {plugin.version}, {plugin.path}", markup=False)
 
 
 def _engine_down(screen: Console) -> int:

@@ -267,6 +267,8 @@ class BuilderHost:
             engine_version=info.version if info is not None else None,
             engine_error=fault.detail if fault is not None else None,
             is_limited=info is not None and info.honours_limits,
+            builds_by=info.builds_by if info is not None else None,
+            clips_at=info.clips_at if info is not None else None,
         )
 
     async def _sweep_attempt_tags(self, report: BuilderReport) -> None:

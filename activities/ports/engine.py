@@ -11,6 +11,8 @@ class EngineInfo:
     version: str
     api_version: str
     honours_limits: bool  # whether memory and CPU limits of build steps take effect on this engine
+    builds_by: str = ""  # how it is made to build, for people
+    clips_at: str | None = None  # the limit ("200KiB/s") at which it was last seen to clip a step's log
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,15 @@ def cache_word(made_at: datetime, now: datetime) -> Works:
 def _engine_of(builder: BuilderView) -> str:
     if builder.engine_error is not None:
         return f"{builder.name}: {builder.engine_error}"
-    return f"{builder.name}: Docker {builder.engine_version or 'of unknown version'}"
+    words = f"{builder.name}: Docker {builder.engine_version or 'of unknown version'}"
+    if builder.builds_by:
+        words += f", builds by {builder.builds_by}"
+    if builder.clips_at:
+        words += (
+            f"; it clips a step's log at {builder.clips_at}: set BUILDKIT_STEP_LOG_MAX_SPEED and"
+            " BUILDKIT_STEP_LOG_MAX_SIZE for dockerd, as the README says"
+        )
+    return words
 
 
 async def _timed(name: Part, ask: Callable[[], Awaitable[str]]) -> Component:

@@ -28,6 +28,8 @@ class BuilderReport:
     engine_version: str | None
     engine_error: str | None
     is_limited: bool
+    builds_by: str | None = None
+    clips_at: str | None = None  # the limit at which its engine was last seen to clip a log
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class BuilderView:
     engine_version: str | None
     engine_error: str | None
     is_limited: bool
+    builds_by: str | None
+    clips_at: str | None
 
 
 class BuilderRepository:
@@ -134,6 +138,8 @@ class BuilderRepository:
                 engine_version=row.engine_version,
                 engine_error=row.engine_error,
                 is_limited=row.is_limited,
+                builds_by=row.builds_by,
+                clips_at=row.clips_at,
             )
             for row, busy, live in rows
         ]
@@ -146,5 +152,7 @@ def _builder_columns(report: BuilderReport) -> dict[str, object]:
         "engine_version": report.engine_version,
         "engine_error": report.engine_error,
         "is_limited": report.is_limited,
+        "builds_by": report.builds_by,
+        "clips_at": report.clips_at,
         "seen_at": func.clock_timestamp(),
     }

@@ -24,6 +24,8 @@ class Builder(SQLModel, table=True):
     engine_version: str | None = text_column(default=None)
     engine_error: str | None = text_column(default=None)  # why the engine does not answer; null while it does
     is_limited: bool = Field(default=False)  # whether the engine honours memory and CPU limits of steps
+    builds_by: str | None = text_column(default=None)  # how its engine is made to build
+    clips_at: str | None = text_column(default=None)  # the limit at which its engine was last seen to clip a log
     started_at: datetime = created_at_column()
     seen_at: datetime = created_at_column()
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 from standalone.engine import debian_packages
 from standalone.engine.cgroup import StepLimits, apply_limits, end_orphaned_steps
+from standalone.engine.log_limits import most_of
 from standalone.engine.place import DAEMON, EnginePlace, answers, may_use, process_in
 from standalone.errors import CannotStart
 from standalone.locks import lock
@@ -25,8 +26,6 @@ from standalone.programs import open_log, tail
 Say = Callable[[str], None]
 PACKAGES = ("docker.io", "iptables", "busybox-static")
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-# BuildKit clips a step's log at 200 KiB/s by default; above 1 MiB/s engine 20.10 may lose the whole stream.
-_LOG_LIMITS = {"BUILDKIT_STEP_LOG_MAX_SPEED": "1048576", "BUILDKIT_STEP_LOG_MAX_SIZE": "2147483647"}
 _SECRETS = ("GITHUB_", "DATABASE_URL", "SLIPWAY_", "TEMPORAL_", "DOCKER_HOST", "PG")
 _TRIES = 3
 _LOOK_AGAIN = 0.2  # seconds
@@ -155,14 +154,15 @@ def _clear_up(place: EnginePlace, say: Say) -> None:
 def _spawn(place: EnginePlace, environment: Mapping[str, str]) -> ProcessIdentity | None:
     """Start dockerd in a session of its own; None when it ended at once."""
     kept = {name: value for name, value in environment.items() if not name.startswith(_SECRETS)}
-    told = kept | _LOG_LIMITS | {"PATH": f"{kept.get('PATH', '/usr/bin:/bin')}:{_SBIN}"}
+    program = _find_daemon() or DAEMON
+    told = kept | dict(most_of(_version(program))) | {"PATH": f"{kept.get('PATH', '/usr/bin:/bin')}:{_SBIN}"}
     where = (f"--host={place.url}", f"--data-root={place.data_root}", f"--exec-root={place.exec_root}")
     # cgroupfs: with systemd's driver the parent would have to be a slice
     group = (f"--cgroup-parent={place.cgroup}", "--exec-opt=native.cgroupdriver=cgroupfs")
     output = open_log(place.log)
     try:
         process = subprocess.Popen(
-            (*place.before, _find_daemon() or DAEMON, *where, f"--pidfile={place.pid_file}", *group, *place.words),
+            (*place.before, program, *where, f"--pidfile={place.pid_file}", *group, *place.words),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -176,3 +176,11 @@ def _spawn(place: EnginePlace, environment: Mapping[str, str]) -> ProcessIdentit
     if daemon:
         place.mark_as_ours(daemon)
     return daemon
+
+
+def _version(program: str) -> str:
+    try:
+        told = subprocess.run((program, "--version"), capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # the start itself will say more
+    return told.stdout

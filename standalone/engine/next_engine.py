@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from standalone.engine.cgroup import end_orphaned_steps, remove_group
+from standalone.engine.log_limits import UNLIMITED
 from standalone.engine.next_release import unpacked
 from standalone.engine.place import answers
 from standalone.errors import CannotStart
@@ -22,8 +23,6 @@ from standalone.programs import Program, Server
 
 PACKAGES = ("docker.io", "containerd", "docker-cli")
 CONTAINERD_STORE = ("--feature=containerd-snapshotter=true",)
-# What breaks 20.10 does not break this one: a step may write as fast and as much as it likes.
-UNLIMITED_LOGS = {"BUILDKIT_STEP_LOG_MAX_SPEED": "-1", "BUILDKIT_STEP_LOG_MAX_SIZE": "-1"}
 _APART = ("unshare", "--net", "--mount", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 _READY_WITHIN = timedelta(seconds=60)
@@ -42,7 +41,7 @@ class NextEngine(Server):
         programs: Path,
         environment: Mapping[str, str],
         words: tuple[str, ...] = (),
-        log_limits: Mapping[str, str] = UNLIMITED_LOGS,
+        log_limits: Mapping[str, str] = UNLIMITED,
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="slipway-engine-"))  # short: a socket's path has 107 characters
         self._cgroup = f"/{self._folder.name}"

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.support.engine.engines_under_test import plugin
 from tests.support.servers.product import Product, running_product
 
 
@@ -17,5 +18,6 @@ async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
         drain_timeout=5,
         outage_patience=15,
         builder_slots=2,
+        buildx=str((await plugin()).path),
     ) as running:
         yield running

@@ -16,11 +16,13 @@ from activities.adapters.docker.asked_facts import AskedFacts
 from activities.adapters.docker.buildx.account import ClientAccount
 from activities.adapters.docker.buildx.conversation import BuildxConversation
 from activities.adapters.docker.buildx.definition import BuildFiles
+from activities.adapters.docker.buildx.plugin import BuildxPlugin
 from activities.adapters.docker.buildx.unicode import is_unicode
+from activities.adapters.docker.conversation import Account, Conversation
 from activities.adapters.docker.plain.answer import EngineAnswer
 from activities.adapters.docker.plain.connection import ask
 from activities.adapters.docker.plain.conversation import PlainConversation
-from activities.adapters.docker.running_build import Account, Conversation, RunningBuild
+from activities.adapters.docker.running_build import RunningBuild
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo
 from models.rules.errors.engine import EngineRefused, EngineUnreachable, ImageGone
 
@@ -44,13 +46,14 @@ class DockerEngine:
         url: str,
         redacted_values: Iterable[str | bytes] = (),
         *,
-        buildx: Path | None = None,
+        buildx: BuildxPlugin | None = None,
         stuck_patience: timedelta = timedelta(minutes=10),
         silence_limit: timedelta = timedelta(minutes=5),
     ) -> None:
         self._url = url
         self._redacted_values = tuple(redacted_values)
         self._buildx = buildx
+        self._clips_at: str | None = None
         self._stuck_patience = stuck_patience
         self._silence_limit = silence_limit
         self._client: APIClient | None = None
@@ -62,7 +65,13 @@ class DockerEngine:
         Limits for all steps together can be set on the engine's own cgroup, from outside.
         """
         version = await self._ask(lambda client: client.version(api_version=False))
-        return EngineInfo(version=version["Version"], api_version=version["ApiVersion"], honours_limits=False)
+        return EngineInfo(
+            version=version["Version"],
+            api_version=version["ApiVersion"],
+            honours_limits=False,
+            builds_by=f"buildx {self._buildx.version}" if self._buildx is not None else "the plain API",
+            clips_at=self._clips_at,
+        )
 
     async def start_build(self, request: EngineBuildRequest, work_dir: Path) -> EngineBuild:
         api_version = await self._ask(lambda client: client.api_version)
@@ -73,6 +82,7 @@ class DockerEngine:
             account=account,
             find_image=lambda: self._ask_now(lambda client: _image_id(client, request.tag)),
             facts=AskedFacts(self._ask_now),
+            on_clip=self._note_clip,
             work_dir=work_dir,
             stuck_patience=self._stuck_patience,
             silence_limit=self._silence_limit,
@@ -80,12 +90,15 @@ class DockerEngine:
         build.start()
         return build
 
+    def _note_clip(self, limit: str) -> None:
+        self._clips_at = limit
+
     def _talk(self, request: EngineBuildRequest, work_dir: Path, api_version: str) -> tuple[Conversation, Account]:
         if self._buildx is None or not is_unicode(request):
             return PlainConversation(self._url, api_version, request), EngineAnswer(self._redacted_values)
         files = BuildFiles(request, work_dir / "client")
         account = ClientAccount(files.metadata, files.target, self._redacted_values)
-        return BuildxConversation(self._buildx, self._url, files), account
+        return BuildxConversation(self._buildx.path, self._url, files), account
 
     async def image(self, reference: str) -> EngineImage | None:
         found = await self._ask(lambda client: _inspected(client, reference))

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
+from activities.adapters.docker.conversation import Account, Conversation
+from activities.adapters.docker.progress.clip_mark import remedy
 from activities.adapters.docker.progress.facts import EngineFacts
 from activities.adapters.docker.progress.spool import Spool
-from activities.adapters.docker.progress.step_log import StepLog
 from activities.adapters.docker.progress.verdict import given_up, success_notices
 from activities.ports.engine import EngineBuildRequest, EngineOutcome, EngineProgress
 from models.rules.errors.domain import DomainError
@@ -39,74 +39,11 @@ _HANG_UP_PATIENCE_SECONDS = 10.0
 _BROKE_OFF = "The engine's answer broke off after the image was made: the end of the log may be missing"
 
 
-class Conversation(Protocol):
-    """One build's talk with the engine, by whatever way. Everything here blocks, but for `hang_up`.
-
-    `notices` are sentences about what this way cannot do for the build.
-    """
-
-    @property
-    def notices(self) -> tuple[str, ...]: ...
-
-    def begin(self) -> bytes:
-        """Make the engine build, and return what has come of its account. Raises EngineRefused, EngineUnreachable."""
-        ...
-
-    def read_into(self, buffer: memoryview) -> int:
-        """Wait for the account's next raw bytes; 0 at the end, however it came."""
-        ...
-
-    def ask_to_end(self) -> None:
-        """Ask the engine, from another thread, to end the build. May be too early; a repeat is harmless.
-
-        Raises EngineRefused, EngineUnreachable.
-        """
-        ...
-
-    def hang_up(self) -> None:
-        """End the talk, from any thread, which also ends the build in the engine. A repeat is harmless."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class Account(Protocol):
-    """What the engine says of a build, from raw bytes to log bytes and outcome.
-
-    `is_whole` tells whether it reached its end, `image_id` what was built. `is_stuck` is True while the engine has
-    lost the log and says nothing that counts.
-    """
-
-    log: StepLog
-    image_id: str | None
-
-    @property
-    def is_whole(self) -> bool: ...
-
-    @property
-    def is_stuck(self) -> bool: ...
-
-    def feed(self, raw: bytes) -> bytes:
-        """Return the log's next bytes. Raises EngineUnreachable where the account makes no sense."""
-        ...
-
-    def due(self) -> bytes:
-        """Return what of the log has waited for its turn; ask while nothing comes."""
-        ...
-
-    def finish(self) -> bytes:
-        """Return the log's last bytes. Nothing more comes."""
-        ...
-
-    def failure(self, request: EngineBuildRequest, facts: EngineFacts) -> DomainError | None:
-        """Return why there is no image, by what was said or by how it ended; None when there is one."""
-        ...
-
-
 class RunningBuild:
     """Implements EngineBuild. It begins with `start`, on the event loop that will await it.
 
-    `find_image` returns the id of the image under the attempt's tag; it blocks, and raises EngineUnreachable.
+    `find_image` returns the id of the image under the attempt's tag; it blocks, and raises EngineUnreachable. `on_clip`
+    hears the limit at which the engine clipped a log.
     """
 
     def __init__(
@@ -117,6 +54,7 @@ class RunningBuild:
         account: Account,
         find_image: Callable[[], str | None],
         facts: EngineFacts,
+        on_clip: Callable[[str], None],
         work_dir: Path,
         stuck_patience: timedelta,
         silence_limit: timedelta,
@@ -126,7 +64,9 @@ class RunningBuild:
         self._account = account
         self._find_image = find_image
         self._facts = facts
+        self._on_clip = on_clip
         self._language_notices: tuple[str, ...] = ()
+        self._remedy = ""
         self._stuck_patience = stuck_patience.total_seconds()
         self._silence_limit = silence_limit
         self._log_path = work_dir / "build.log"
@@ -159,7 +99,8 @@ class RunningBuild:
 
     @property
     def log_loss(self) -> str | None:
-        return self._account.log.log_loss
+        loss = self._account.log.log_loss
+        return f"{loss} {self._remedy}" if loss and self._remedy else loss
 
     @property
     def awaits(self) -> str | None:
@@ -252,9 +193,15 @@ class RunningBuild:
                 break
             if now - stuck_since > self._stuck_patience:
                 return given_up(self._stuck_patience)
+        return self._concluded()
+
+    def _concluded(self) -> EngineOutcome | Exception:
         self._write(self._account.finish())
         if self._account.is_stuck and self._account.image_id is None:
             self._account.image_id = self._found_image()
+        if limit := self._account.log.clips_at:
+            self._remedy = remedy(limit, self._facts.version())
+            self._on_clip(limit)
         return self._verdict()
 
     def _found_image(self) -> str | None:
@@ -268,6 +215,8 @@ class RunningBuild:
         """Say how it ended. What the engine said counts more than how the connection closed."""
         account = self._account
         if self._is_cancel_wanted:
+            if account.has_running_steps:  # the engine ends them with the connection, but did not say so
+                log.warning("end_of_steps_unconfirmed", extra={"engine_build_id": self._request.engine_build_id})
             return BuildCancelled("The build was ended in the engine because a cancel was wanted.")
         if self._reader_error is not None:
             return self._reader_error
@@ -277,7 +226,7 @@ class RunningBuild:
         if not account.is_whole and not account.is_stuck:
             self._write(account.log.lose(_BROKE_OFF))
         self._language_notices = success_notices(self._request, self._facts)
-        return EngineOutcome(image_id=account.image_id, log_loss=account.log.log_loss)
+        return EngineOutcome(image_id=account.image_id, log_loss=self.log_loss)
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)

@@ -21,7 +21,7 @@ async def test_nothing_of_a_build_outlives_a_killed_worker(docker: EngineUnderTe
     folder = workshop.folder / workshop.marker
     (folder / "context").mkdir(parents=True)
     (folder / "context" / "Dockerfile").write_text(f"{BASE}RUN : {workshop.marker}; sleep 600; true\n")
-    words = (docker.url, str(docker.buildx or ""), str(folder))
+    words = (docker.url, str(docker.buildx.path) if docker.buildx else "", str(folder))
     worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.support.engine.lone_builder", *words)
     await until(lambda: bool(processes_with(f": {workshop.marker}; sleep")))
     worker.kill()

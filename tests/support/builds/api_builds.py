@@ -48,9 +48,13 @@ class ReportingBuilder:
         self._run_ids: dict[UUID, str] = {}
         self._seq = 0
 
-    async def register(self, *, engine_error: str | None = None, is_limited: bool = False) -> None:
+    async def register(
+        self, *, engine_error: str | None = None, is_limited: bool = False, clips_at: str | None = None
+    ) -> None:
         """Be a live builder, with today's partition for logs."""
-        report = BuilderReport(BUILDER, uuid4(), 2, "20.10.24", engine_error, is_limited)
+        report = BuilderReport(
+            BUILDER, uuid4(), 2, "20.10.24", engine_error, is_limited, builds_by="buildx 0.29.1", clips_at=clips_at
+        )
         async with self._database.transaction() as session:
             await LogDays(session).prepare()
             await BuilderRepository(session).register(report)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from activities.adapters.docker.buildx.plugin import BuildxPlugin
 from activities.adapters.docker.engine import DockerEngine
 from standalone.engine.base_image import ensure_base_image
 from standalone.engine.next_engine import CONTAINERD_STORE, NextEngine
@@ -29,7 +30,7 @@ class EngineUnderTest:
     url: str
     clips_logs: bool
     takes_any_platform: bool = False
-    buildx: Path | None = None  # None: builds go over the plain API
+    buildx: BuildxPlugin | None = None  # None: builds go over the plain API
 
     def adapter(self, secrets: Iterable[str] = ()) -> DockerEngine:
         return DockerEngine(self.url, secrets, buildx=self.buildx)
@@ -59,7 +60,8 @@ async def _with_base_image(engine: EngineUnderTest) -> EngineUnderTest:
 
 async def by_way(engine: EngineUnderTest, way: str) -> EngineUnderTest:
     """Return the engine with a client for its builds, or without one."""
-    if way == "plain":
-        return engine
-    plugin = await asyncio.to_thread(ensure_buildx, _DATA, os.environ, print)
-    return replace(engine, buildx=plugin.path)
+    return engine if way == "plain" else replace(engine, buildx=await plugin())
+
+
+async def plugin() -> BuildxPlugin:
+    return await asyncio.to_thread(ensure_buildx, _DATA, os.environ, print)

@@ -7,12 +7,13 @@ import asyncio
 import sys
 from pathlib import Path
 
+from activities.adapters.docker.buildx.plugin import BuildxPlugin
 from activities.adapters.docker.engine import DockerEngine
 from activities.ports.engine import EngineBuildRequest
 
 
 async def build(url: str, client: str, folder: Path) -> None:
-    engine = DockerEngine(url, buildx=Path(client) if client else None)
+    engine = DockerEngine(url, buildx=BuildxPlugin(Path(client), "of this machine") if client else None)
     work = folder / "work"
     work.mkdir()
     request = EngineBuildRequest(

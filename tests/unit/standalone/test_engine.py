@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from standalone.engine.cgroup import StepLimits, apply_limits, end_orphaned_steps
+from standalone.engine.log_limits import most_of
 from standalone.engine.place import EnginePlace, process_in
 from standalone.processes import ProcessIdentity
 
@@ -59,6 +60,20 @@ async def test_steps_of_a_gone_engine_are_ended_below_our_group_only(tree: str, 
     finally:
         others.kill()
         await others.wait()
+
+
+@pytest.mark.parametrize(
+    ("said", "speed"),
+    [
+        ("Docker version 20.10.24+dfsg1, build 5d6db84", "1048576"),
+        ("Docker version 27.5.1, build 9f9e405", "1048576"),
+        ("Docker version 28.5.2+dfsg4, build f8215cc", "-1"),
+        ("Docker version 29.0.0, build 3d4129b", "-1"),
+        ("", "1048576"),
+    ],
+)
+def test_an_engine_is_told_to_pass_on_what_its_version_can_bear(said: str, speed: str) -> None:
+    assert most_of(said)["BUILDKIT_STEP_LOG_MAX_SPEED"] == speed
 
 
 async def test_a_pid_file_counts_only_while_it_names_a_process_of_that_program(tmp_path: Path) -> None:

@@ -32,15 +32,14 @@ _NOT_THERE = re.compile(r"Cannot connect to the Docker daemon|error during conne
 class ClientAccount:
     """Implements Account: BuildKit's statuses as JSON, a line each, then words when the build failed.
 
-    `running` are the digests of what has begun and is not known to have ended. `image_id` comes from the file
-    `metadata`, which the client writes after a success.
+    `image_id` comes from the file `metadata`, which the client writes after a success.
     """
 
     def __init__(self, metadata: Path, target: str, secrets: Iterable[str | bytes] = ()) -> None:
         self.log = StepLog(secrets)
         self.image_id: str | None = None
         self._error = ""
-        self.running: set[str] = set()
+        self._running: set[str] = set()
         self.is_whole = False
         self._metadata = metadata
         self._target = target
@@ -51,6 +50,10 @@ class ClientAccount:
     @property
     def is_stuck(self) -> bool:
         return self._empty_statuses >= _EMPTY_STATUSES_OF_A_LOST_LOG
+
+    @property
+    def has_running_steps(self) -> bool:
+        return bool(self._running)
 
     def feed(self, raw: bytes) -> bytes:
         """Return the log's next bytes."""
@@ -103,9 +106,9 @@ class ClientAccount:
     def _note_running(self, vertexes: tuple[TraceVertex, ...]) -> None:
         for vertex in vertexes:
             if vertex.completed:
-                self.running.discard(vertex.digest)
+                self._running.discard(vertex.digest)
             elif vertex.started:
-                self.running.add(vertex.digest)
+                self._running.add(vertex.digest)
 
     def _built(self) -> str | None:
         try:

@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.rules.errors.engine import EngineRefused
+
 PROGRAM = "docker-buildx"
 # where Docker's own client looks for plugins (docker/cli, cli-plugins/manager)
 PLUGIN_FOLDERS = (
@@ -26,17 +28,30 @@ class BuildxPlugin:
     version: str
 
 
+def chosen_buildx(setting: str, data_dir: Path) -> BuildxPlugin | None:
+    """Return what the setting says: "off" is none, "auto" the first that is found, else the plugin at that path.
+
+    Blocks. Raises EngineRefused when there is none at the path, or it is too old.
+    """
+    if setting == "off":
+        return None
+    if setting == "auto":
+        return find_buildx(data_dir)
+    path = Path(setting).absolute()
+    version = _version(path)
+    if version is None:
+        raise EngineRefused(f"SLIPWAY_BUILDX names {path}, which is no buildx 0.13 or newer; correct it, or say auto.")
+    return BuildxPlugin(path, version)
+
+
 def find_buildx(data_dir: Path) -> BuildxPlugin | None:
     """Return the first that is new enough: where Docker keeps plugins, on the PATH, or brought by us. Blocks."""
     on_path = shutil.which(PROGRAM)
     places = [folder / PROGRAM for folder in PLUGIN_FOLDERS]
     places += [Path(on_path)] if on_path else []
     places.append(data_dir.absolute() / _OWN / PROGRAM)
-    for place in places:
-        version = _version(place) if place.is_file() else None
-        if version is not None:
-            return BuildxPlugin(place, version)
-    return None
+    found = ((place, _version(place)) for place in places if place.is_file())
+    return next((BuildxPlugin(place, version) for place, version in found if version is not None), None)
 
 
 def _version(program: Path) -> str | None:

@@ -44,6 +44,10 @@ class EngineAnswer:
     def is_stuck(self) -> bool:
         return self._empty_traces >= _EMPTY_TRACES_OF_A_LOST_LOG
 
+    @property
+    def has_running_steps(self) -> bool:
+        return False  # the answer goes on until they have ended
+
     def feed(self, raw: bytes) -> bytes:
         """Return the log's next bytes. Raises EngineUnreachable where the answer is no HTTP."""
         *lines, self._line = (self._line + self._body.feed(raw)).split(b"\n")

@@ -85,6 +85,11 @@ class StepLog:
         return self._turns.is_holding
 
     @property
+    def clips_at(self) -> str | None:
+        """The limit at which the engine clipped a step's output, when it did."""
+        return next(iter(self._clipped.values()), None)
+
+    @property
     def log_loss(self) -> str | None:
         """A sentence when some of the log is missing."""
         if self._lost is not None:

@@ -215,8 +215,16 @@ async def test_readiness_names_what_is_missing(database_url: str, tmp_path: Path
         await eventually(parts, lambda found: set(found.values()) == {"ok"})
         status = (await server.http.get("/status")).json()
         engine = next(part for part in status["components"] if part["name"] == "engine")
-        assert engine["details"].endswith("Docker 20.10.24")
+        assert engine["details"].endswith("Docker 20.10.24, builds by buildx 0.29.1")
         assert re.fullmatch("[0-9a-f-]{36}", status["instance"])
+        await builder.register(clips_at="200KiB/s")
+
+        async def engine_words() -> str:
+            components = (await server.http.get("/ready")).json()["components"]
+            return str(next(part["details"] for part in components if part["name"] == "engine"))
+
+        clipping = await eventually(engine_words, lambda words: "clips" in words)
+        assert "at 200KiB/s: set BUILDKIT_STEP_LOG_MAX_SPEED and BUILDKIT_STEP_LOG_MAX_SIZE for dockerd" in clipping
         server.runs.is_down = True
         await eventually(parts, lambda found: found["temporal"] == "failing")
         assert (await server.http.get("/health/liveness")).json()["status"] == "healthy"
