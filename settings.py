@@ -10,6 +10,7 @@ import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -30,6 +31,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 MEBIBYTE = 1024 * 1024
 _SECRET_NAME = re.compile("key|secret|token|password", re.IGNORECASE)  # a region must not be blacked out in logs
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
+_SHORTEST_PASSWORD = 8
 _DURATIONS = (
     "github_timeout",
     "source_timeout",
@@ -50,6 +52,22 @@ def complaints(invalid: ValidationError) -> list[str]:
         known = name in {"DATABASE_URL", "GITHUB_TOKEN", "GITHUB_API_URL", "DOCKER_HOST"} or name.startswith("SLIPWAY_")
         lines.append(f"{name if known else f'SLIPWAY_{name}'}: {error['msg'].removeprefix('Value error, ')}")
     return lines
+
+
+def database_secrets(url: str) -> tuple[str, ...]:
+    """Return a database's URL, and its password by itself, as it stands there and as it is meant.
+
+    Not a password that is a usual word, which would blot out words all over: short, or the user's or database's name.
+    """
+    try:
+        parts = urlsplit(url)
+        usual = (parts.username, parts.hostname, parts.path.strip("/"))
+    except ValueError:
+        return (url,)
+    password = parts.password or ""
+    if len(password) < _SHORTEST_PASSWORD or password in usual:
+        return (url,)
+    return (url, *dict.fromkeys((password, unquote(password))))
 
 
 class DataPlace(BaseSettings):
@@ -166,10 +184,11 @@ class Settings(DataPlace):
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level logged")
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the values that no log line may show."""
-        kept = [value for value in (self.github_token, self.database_url) if value is not None]
+        """Return the values that nothing may show which is logged, stored or answered."""
+        kept = [self.github_token] if self.github_token is not None else []
         kept += [value for name, value in (self.object_store_options or {}).items() if _SECRET_NAME.search(name)]
-        return tuple(value.get_secret_value() for value in kept)
+        url = self.database_url.get_secret_value() if self.database_url is not None else None
+        return (*(value.get_secret_value() for value in kept), *(database_secrets(url) if url else ()))
 
     def store_options(self) -> dict[str, str]:
         return {name: value.get_secret_value() for name, value in (self.object_store_options or {}).items()}

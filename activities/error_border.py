@@ -14,9 +14,10 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.outages import Outages
-from models.rules.build_payloads import Checkpoint, Claim, StateReport, WishReport
+from models.rules.build_payloads import Checkpoint, Claim, StageOutcome, StateReport, WishReport
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.domain import DomainError
+from models.rules.redaction import Redaction
 from models.rules.waiting import SHORTEST_BACKOFF
 
 log = logging.getLogger(__name__)
@@ -26,17 +27,19 @@ _MOST_FAULTS = 6  # what goes wrong by chance is over by then, or a person has t
 
 
 class ErrorBorder(Interceptor):
-    def __init__(self, outages: Outages) -> None:
+    def __init__(self, outages: Outages, redaction: Redaction) -> None:
         self._outages = outages
+        self._redaction = redaction
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Border(next, self._outages)
+        return _Border(next, self._outages, self._redaction)
 
 
 class _Border(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, outages: Outages) -> None:
+    def __init__(self, next: ActivityInboundInterceptor, outages: Outages, redaction: Redaction) -> None:
         super().__init__(next)
         self._outages = outages
+        self._redaction = redaction
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: ANN401 - what an activity returns
         stage = _stage(input)
@@ -44,15 +47,27 @@ class _Border(ActivityInboundInterceptor):
             try:
                 if stage is not None and await self._faults_before(stage) >= _MOST_FAULTS:
                     raise _worn_out("its worker died, or did not answer in time")
-                return await self._over_outages(input)
-            except DomainError as error:
+                return self._told(await self._over_outages(input))
+            except DomainError as failure:
+                error = self._redaction.error(failure)
                 log.warning("activity_failed", extra={"code": error.code, "why": error.detail})
                 raise await self._in_temporals_words(error, stage) from error
             except Exception as defect:
                 # a defect stays one, with its traceback in the log, but it is not tried again for ever
                 if stage is not None and not isinstance(defect, ApplicationError) and await self._is_last(stage):
-                    raise ApplicationError(str(defect), type=type(defect).__name__, non_retryable=True) from defect
+                    said = self._redaction.text(str(defect))
+                    raise ApplicationError(said, type=type(defect).__name__, non_retryable=True) from defect
                 raise
+
+    def _told(self, outcome: Any) -> Any:  # noqa: ANN401 - what an activity returned
+        """Return it as it may be stored: its sentences may hold what others said."""
+        if not isinstance(outcome, StageOutcome):
+            return outcome
+        changes = {
+            "message": self._redaction.text(outcome.message),
+            "notices": self._redaction.texts(outcome.notices),
+        }
+        return outcome.model_copy(update=changes)
 
     async def _over_outages(self, call: ExecuteActivityInput) -> Any:  # noqa: ANN401
         """Wait while Postgres is away, and run again: activities may run twice, and an outage must use up no tries.

@@ -18,6 +18,7 @@ from api.server.listener import listen, why_not
 from api.server.serving import Server
 from models.postgres.database import Database
 from models.postgres.hints import Hints
+from models.rules.redaction import Redaction
 from models.tables.families import prepare_tables
 from process.ending import end_process
 from process.log_lines import configure
@@ -76,7 +77,7 @@ async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -
     token = settings.github_token.get_secret_value() if settings.github_token is not None else None
     source_host = GitHub(settings.github_api_url, token, settings.github_timeout)
     stack.push_async_callback(source_host.aclose)
-    client = await connect(lazy=True)
+    client = await connect(lazy=True, redaction=Redaction(settings.secrets()))
     return ApiWorld(
         requests=requests,
         streams=streams,

@@ -33,6 +33,7 @@ async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Wor
             store=parts.store,
             area=parts.area,
             archive_limits=archive_limits(settings),
+            redaction=parts.redaction,
         )
     )
     images = ImageActivities(parts.database, parts.hints, engine, builder)

@@ -19,7 +19,8 @@ from activities.work_area import WorkArea
 from models.postgres.database import Database, wait_until_migrated
 from models.postgres.hints import Hints
 from models.repositories.builder import BuilderRepository
-from settings import Settings
+from models.rules.redaction import Redaction
+from settings import Settings, database_secrets
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class WorkerWorld:
     area: WorkArea
     instance: str
     outages: Outages
+    redaction: Redaction
 
 
 async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) -> WorkerWorld:
@@ -55,15 +57,16 @@ async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) 
     stack.push_async_callback(source_host.aclose)
     store = await open_store(settings.object_store, settings.store_options(), settings.data_dir / "objects")
     area = stack.enter_context(WorkArea(settings.data_dir / "work"))
-    client = await _connect_patiently()
+    redaction = Redaction((*settings.secrets(), *database_secrets(database_url)))
+    client = await _connect_patiently(redaction)
     outages = StoredOutages(database, hints, patience=settings.outage_patience)
-    return WorkerWorld(settings, database, hints, client, source_host, store, area, instance, outages)
+    return WorkerWorld(settings, database, hints, client, source_host, store, area, instance, outages, redaction)
 
 
-async def _connect_patiently() -> Client:
+async def _connect_patiently(redaction: Redaction) -> Client:
     while True:
         try:
-            return await connect(lazy=False)
+            return await connect(lazy=False, redaction=redaction)
         except RuntimeError as error:  # what the SDK raises when nobody answers
             log.warning("temporal_unreachable", extra={"error": str(error)[:200], "retry_in_seconds": 1})
             await asyncio.sleep(1)

@@ -34,7 +34,7 @@ def polls(
         task_queue=queue,
         workflows=[ImageBuild] if workflows else [],
         activities=activities,
-        interceptors=[ErrorBorder(parts.outages)],
+        interceptors=[ErrorBorder(parts.outages, parts.redaction)],
         tuner=WorkerTuner.create_composite(
             workflow_supplier=FixedSizeSlotSupplier(_WORKFLOW_TASKS),
             activity_supplier=FixedSizeSlotSupplier(at_once) if isinstance(at_once, int) else at_once,

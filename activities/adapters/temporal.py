@@ -1,10 +1,12 @@
 """Temporal as delivery needs it: pokes that start or wake, and native cancels."""
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import (
     Priority,
@@ -15,17 +17,20 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverter, PayloadConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports.runs import ClosedRun, RunAddress
 from models.rules.errors.orchestrator import OrchestratorRefused, OrchestratorUnreachable
+from models.rules.redaction import Redaction
 from models.rules.run_contract import SearchAttribute, WorkflowType
 
 _USUAL_ADDRESS = "localhost:7233"  # Temporal's own, where nothing is said
 _CALL_TIMEOUT = timedelta(seconds=1)
 _LIST_TIMEOUT = timedelta(seconds=5)
 _MOST_LISTED = 500
+_LONGEST_TRACEBACK = 20_000
 _GONE = RPCStatusCode.NOT_FOUND
 # what Temporal says of the call itself: another try would be answered in the same way
 _REFUSED = {
@@ -39,13 +44,26 @@ _REFUSED = {
 _BUILD_ID = SearchAttributeKey.for_keyword(SearchAttribute.BUILD_ID)
 
 
-async def connect(*, lazy: bool, address: str | None = None) -> Client:
-    """Connect as Temporal's own settings say (TEMPORAL_ADDRESS, …); `lazy` connects with the first call."""
+async def connect(*, lazy: bool, address: str | None = None, redaction: Redaction | None = None) -> Client:
+    """Connect as Temporal's own settings say (TEMPORAL_ADDRESS, …); `lazy` connects with the first call.
+
+    Temporal keeps every error with its causes and tracebacks: `redaction` is what they go through.
+    """
     told = ClientConfig.load_client_connect_config()
     told.setdefault("target_host", _USUAL_ADDRESS)
     if address is not None:
         told["target_host"] = address
-    return await Client.connect(**told, data_converter=pydantic_data_converter, lazy=lazy)
+    return await Client.connect(**told, data_converter=redacting(redaction or Redaction()), lazy=lazy)
+
+
+def redacting(redaction: Redaction) -> DataConverter:
+    class RedactingFailures(DefaultFailureConverter):
+        def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
+            super().to_failure(exception, payload_converter, failure)  # which comes back here for each cause
+            failure.message = redaction.text(failure.message)
+            failure.stack_trace = redaction.text(failure.stack_trace, _LONGEST_TRACEBACK)
+
+    return dataclasses.replace(pydantic_data_converter, failure_converter_class=RedactingFailures)
 
 
 class TemporalRuns:

@@ -32,6 +32,7 @@ from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, Execut
 from models.rules.errors.source import SourceGone
 from models.rules.errors.stored import UnknownFailure
 from models.rules.image_reference import attempt_reference
+from models.rules.redaction import Redaction
 from models.rules.run_contract import Label
 from models.tables.execution import BuildExecution
 
@@ -54,6 +55,7 @@ class ExecutionMeans:
     shipper: LogShipper
     identity: BuilderIdentity
     archive_limits: ArchiveLimits
+    redaction: Redaction
 
 
 class ExecutionRun:
@@ -151,11 +153,12 @@ class ExecutionRun:
         except Exception:  # the outermost line of this task: a defect is recorded, and stays loud in the log
             log.exception("execution_defect", extra={"token": self._token})
             error = UnknownFailure("The build failed by a fault of Slipway itself; the worker's log says more.")
+        notices = [*self._notices, *(self._engine_build.notices if self._engine_build is not None else ())]
         return ExecutionEnd(
             outcome=self._word(error),
             docker_image_id=outcome.image_id if outcome is not None else None,
-            error=error,
-            notices=[*self._notices, *(self._engine_build.notices if self._engine_build is not None else ())],
+            error=self._means.redaction.error(error) if error is not None else None,
+            notices=self._means.redaction.texts(notices),
         )
 
     def _word(self, error: DomainError | None) -> str:

@@ -26,6 +26,7 @@ from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import EngineUnreachable, NoFreeSlot
 from models.rules.image_reference import RESERVED_PREFIX
+from models.rules.redaction import Redaction
 from models.rules.run_contract import Label
 from models.tables.execution import LEASE, BuildExecution
 
@@ -52,6 +53,7 @@ class BuilderHost:
         store: ObjectStore,
         area: WorkArea,
         archive_limits: ArchiveLimits,
+        redaction: Redaction,
     ) -> None:
         self.identity = identity
         self._database = database
@@ -61,7 +63,10 @@ class BuilderHost:
         self._openings: dict[asyncio.Task[BuildExecution | None], UUID] = {}  # and their builds
         self._shipper = LogShipper(database, hints)
         self._archive = LogArchive(identity.name, database, store, area, self._runs)
-        self._means = ExecutionMeans(database, hints, engine, store, area, self._shipper, identity, archive_limits)
+        self._redaction = redaction
+        self._means = ExecutionMeans(
+            database, hints, engine, store, area, self._shipper, identity, archive_limits, redaction
+        )
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._losing: dict[int, asyncio.Task[None]] = {}
@@ -258,7 +263,7 @@ class BuilderHost:
         try:
             info = await self._engine.info()
         except DomainError as failure:
-            fault = failure
+            fault = self._redaction.error(failure)
         self._engine_fault = fault
         return BuilderReport(
             name=self.identity.name,

@@ -38,7 +38,9 @@ class ImageRequest(BaseModel):
 
     repo: RepoWord = Field(description="`owner/name` at GitHub")
     tag: TagWord = Field(description="an existing tag of it, which also becomes the image's tag")
-    commit_sha: CommitWord = Field(description="7 to 40 hex digits: the commit that the tag must name, or an annotated tag's own id")
+    commit_sha: CommitWord = Field(
+        description="7 to 40 hex digits: the commit that the tag must name, or an annotated tag's own id"
+    )
     image_name: NameWord = Field(description="name of the image, without tag or digest")
     dockerfile_path: FilePath | None = Field(
         default=None,

@@ -29,6 +29,7 @@ from models.postgres.hints import Hints
 from models.repositories.image.orders import ImageOrders
 from models.rules.build_payloads import Checkpoint, StageOutcome
 from models.rules.image_order import ImageOrder
+from models.rules.redaction import Redaction
 from models.rules.run_contract import Queue, image_workflow_id
 from workflows.image_build import STAGES, ImageBuild
 
@@ -88,7 +89,7 @@ async def _builds_worker(bench: BenchStack, client: Client) -> AsyncIterator[_Re
         running.push_async_callback(database.close)
         await database.migrate()
         hints = await running.enter_async_context(Hints(url))
-        border = ErrorBorder(StoredOutages(database, hints, patience=_STAYS_OPEN))
+        border = ErrorBorder(StoredOutages(database, hints, patience=_STAYS_OPEN), Redaction())
         records = BuildRecordActivities(database, stays_open=_STAYS_OPEN)
         activities: dict[str, list[Callable[..., Any]]] = defaultdict(list)
         activities[Queue.BUILDS] += [records.claim_build, records.report_state, records.record_wish]

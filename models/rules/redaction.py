@@ -1,12 +1,20 @@
-"""Redaction by value over a stream of bytes: a secret never reaches the log, wherever the stream was cut."""
+"""Redaction by value: of streams, wherever they were cut, and of texts that are stored or shown."""
 
+import copy
 import re
 from collections.abc import Iterable
+from typing import TypeVar
+
+from models.rules.errors.domain import DomainError
 
 MASK = b"******"
 
 # A shorter value would black out ordinary words and digits all over a log, and protects nothing.
 _SHORTEST_SECRET_BYTES = 4
+_SHORTEST_BEGINNING = 8
+_LONGEST_TEXT = 2000
+
+SomeError = TypeVar("SomeError", bound=DomainError)
 
 
 class Redactor:
@@ -60,3 +68,50 @@ class Redactor:
                     starts.add(start)
                 start = data.find(secret[:1], start + 1)
         return sorted(starts)
+
+
+class Redaction:
+    """Makes texts fit to be stored or shown: first without the given values, then not too long.
+
+    In this order, and once, where they are stored: of a value that was cut first, all but its end would show. Where
+    somebody else has cut it, more than its first half is taken for the value.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        values = tuple(values)
+        self._redactor = Redactor(values)
+        self._beginnings = sorted({value for value in values if len(value) >= _SHORTEST_BEGINNING}, key=len)
+
+    def text(self, text: str, longest: int = _LONGEST_TEXT) -> str:
+        whole = self._redactor.whole(text.encode(errors="replace")).decode(errors="replace")
+        for value in self._beginnings:
+            whole = _without_beginnings(whole, value)
+        return whole if len(whole) <= longest else f"{whole[: longest - 2]} …"
+
+    def texts(self, texts: Iterable[str]) -> tuple[str, ...]:
+        return tuple(map(self.text, texts))
+
+    def error(self, error: SomeError) -> SomeError:
+        """Return the error as it may be told; what it came from stays what it was."""
+        told = copy.copy(error).with_traceback(error.__traceback__)
+        told.__cause__ = error.__cause__
+        told.detail = self.text(error.detail)
+        told.args = (told.detail,)
+        step = getattr(told, "failing_step", None)
+        if isinstance(step, str):
+            vars(told)["failing_step"] = self.text(step)
+        return told
+
+
+def _without_beginnings(text: str, value: str) -> str:
+    """Mask what begins like the value and is cut: at least its first half and some."""
+    least = max(_SHORTEST_BEGINNING, len(value) // 2 + 1)
+    parts: list[str] = []
+    done = 0
+    while (start := text.find(value[:least], done)) >= 0:
+        end = start + least
+        while end < len(text) and end - start < len(value) and text[end] == value[end - start]:
+            end += 1
+        parts += (text[done:start], MASK.decode())
+        done = end
+    return "".join((*parts, text[done:]))

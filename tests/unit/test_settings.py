@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from settings import Settings, complaints
+from settings import Settings, complaints, database_secrets
 
 SECRETS = {"database_url", "github_token", "object_store_options"}
 PROGRAM = "import sys; from settings import Settings; sys.stdout.write(Settings().model_dump_json())"
@@ -73,6 +73,17 @@ def test_no_secret_has_a_default_or_shows_itself() -> None:
     settings = Settings(github_token=SecretStr("t0ken-of-mine"), database_url=SecretStr("postgresql://u:passw0rd@h/d"))
     assert "t0ken-of-mine" not in f"{settings!r} {settings} {settings.model_dump_json()}"
     assert "passw0rd" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_a_databases_password_is_a_secret_also_by_itself() -> None:
+    url = "postgresql://builder:hunter%2F22@db.test/builds"
+    settings = Settings(_env_file=None, database_url=SecretStr(url))
+    assert settings.secrets() == (url, "hunter%2F22", "hunter/22")
+
+
+@pytest.mark.parametrize("url", ["postgresql://postgres:postgres@db/builds", "postgresql://a:word@b/c", "postgres://["])
+def test_a_password_that_is_a_usual_word_is_no_secret_by_itself(url: str) -> None:
+    assert database_secrets(url) == (url,)
 
 
 def test_of_a_stores_options_only_what_is_secret_is_kept_out_of_logs() -> None:

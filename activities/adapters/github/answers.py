@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, ValidatorFu
 
 from models.rules.errors.domain import DomainError
 from models.rules.errors.source import SourceHostDenied, SourceHostRateLimited, SourceHostUnreachable
+from models.rules.redaction import Redaction
 
 SHA = r"^[0-9a-f]{40}\z"  # shas become parts of URLs and of file names
 
@@ -86,14 +87,14 @@ COMMIT = TypeAdapter(Commit)
 _COMPLAINT = TypeAdapter(_Complaint)
 
 
-def complaint_in(body: bytes) -> str:
+def complaint_in(body: bytes, redaction: Redaction) -> str:
     """Return what a refusal's body says, as one short line; an empty text when it says nothing readable."""
     try:
         message = _COMPLAINT.validate_json(body).message
     except ValidationError:
         return ""
     line = " ".join("".join(each if each.isprintable() else " " for each in message).split())
-    return line[:_LONGEST_MESSAGE]
+    return redaction.text(line, _LONGEST_MESSAGE)
 
 
 def refusal(host: str, status: int, headers: Mapping[str, str], complaint: str, wanted: str) -> DomainError:

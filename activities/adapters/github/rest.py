@@ -21,6 +21,7 @@ from activities.ports.source_host import CommitDetails, RepositoryTag, ResolvedT
 from models.rules.errors.domain import DomainError
 from models.rules.errors.request import RequestInvalid
 from models.rules.errors.source import RepositoryNotFound, SourceHostUnreachable, SourceHostWrong, TagNotFound
+from models.rules.redaction import Redaction
 
 _MOST_REDIRECTS = 5
 _DEEPEST_TAG = 10
@@ -54,6 +55,7 @@ class GitHub:
             headers["Authorization"] = f"Bearer {token}"  # httpx drops it at a redirect to another origin
         self._api = httpx.URL(api_url.rstrip("/"))
         self._token = token
+        self._redaction = Redaction((token,) if token else ())
         self._silence_seconds = timeout.total_seconds()
         self._http = httpx.AsyncClient(
             headers=headers,
@@ -199,9 +201,7 @@ class GitHub:
             body = await self._body(response, _LARGEST_COMPLAINT_BYTES)
         except (SourceHostUnreachable, SourceHostWrong):  # the status says enough
             body = b""
-        complaint = answers.complaint_in(body)
-        if self._token:
-            complaint = complaint.replace(self._token, "***")
+        complaint = answers.complaint_in(body, self._redaction)
         return answers.refusal(_host(response.url), response.status_code, response.headers, complaint, wanted)
 
     async def _body(self, response: httpx.Response, most_bytes: int = _LARGEST_ANSWER_BYTES) -> bytes:

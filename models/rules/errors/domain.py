@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import ClassVar
 from uuid import UUID
 
-_LONGEST_DETAIL = 2000
+_LONGEST_DETAIL = 64 * 1024  # what is stored or shown is cut much shorter, after redaction
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.build_lifecycle import BuildStatus, StateCode
 from models.rules.errors.database import DatabaseUnreachable
-from models.rules.errors.engine import BuildCancelled, EngineUnreachable, ExecutionLost
+from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, EngineUnreachable, ExecutionLost
 from standalone.servers.postgres import EmbeddedPostgres
-from tests.support.builds.builder_hosts import KEY, Hosts
+from tests.support.builds.builder_hosts import KEY, SECRET, Hosts
 from tests.support.builds.stored_builds import StoredBuilds
 from tests.support.eventually import eventually
 from tests.support.fakes.memory_engine import IMAGE_ID
@@ -35,6 +35,22 @@ async def test_what_the_engine_awaits_is_shown_as_long_as_it_does(hosts: Hosts, 
         assert await eventually(told, lambda shown: shown == [None])
         engines_work.succeed()
         await watching
+
+
+async def test_what_is_recorded_of_an_attempt_holds_no_secret(hosts: Hosts, builds: StoredBuilds) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-1") as host:
+        watching = await host.watch(build)
+        engines_work = await host.engine.next_build()
+        engines_work.notices = (f"look at {SECRET}",)
+        step = f"Step 2/2 : RUN curl {SECRET}"
+        engines_work.fail(DockerBuildFailed(f"{'x' * 1990}{SECRET}", failing_step=step, exit_code=1))
+        with pytest.raises(DockerBuildFailed):
+            await watching
+    (row,) = await builds.fetch("SELECT * FROM build_executions")
+    assert SECRET[:12] not in repr(row)
+    assert row["failing_step"] == "Step 2/2 : RUN curl ******"
+    assert "look at ******" in row["notices"]
 
 
 # an attempt that nobody wanted to end

@@ -19,6 +19,7 @@ from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.build_lifecycle import BuildStatus, StateCode, Wish
+from models.rules.redaction import Redaction
 from roles.composition import WorkerWorld
 from roles.workflows import workflow_workers
 from settings import Settings
@@ -58,6 +59,7 @@ async def place(database: Database, database_url: str, builds: StoredBuilds, tmp
             area=stack.enter_context(WorkArea(tmp_path / "work")),
             instance="an-instance",
             outages=FakeOutages(),
+            redaction=Redaction(),
         )
         for worker in workflow_workers(parts):
             await stack.enter_async_context(worker)

@@ -20,6 +20,7 @@ from activities.error_border import ErrorBorder
 from activities.outages import Outages
 from activities.ports.runs import RunAddress
 from models.rules.build_lifecycle import BuildStatus, Wish
+from models.rules.redaction import Redaction
 from models.rules.run_contract import Queue
 from standalone.free_ports import free_port
 from standalone.servers.temporal import TemporalDevServer
@@ -32,6 +33,9 @@ from workflows.image_build import ImageBuild
 
 _STAYS_OPEN = timedelta(days=14)
 _BEATS = timedelta(seconds=1)
+
+TOLD_BY_NOBODY = "s3cr3t-of-the-worker-0123456789"
+_REDACTION = Redaction([TOLD_BY_NOBODY])
 
 
 class RunsWithLimits:
@@ -182,7 +186,7 @@ async def stored_trials(
 ) -> AsyncIterator[Trials]:
     """Run workers and a relay over rows in this database; `patience` is for outages."""
     async with AsyncExitStack() as stack:
-        client = await connect(lazy=False, address=temporal_address)
+        client = await connect(lazy=False, address=temporal_address, redaction=_REDACTION)
         runs = RunsWithLimits(client)
         history = TemporalRuns(client)
         rows = await stack.enter_async_context(stored_build_rows(database_url, runs, history, patience=patience))
@@ -226,7 +230,7 @@ def _worker(
         task_queue=queue,
         workflows=workflows,
         activities=activities,
-        interceptors=[ErrorBorder(outages), *interceptors],
+        interceptors=[ErrorBorder(outages, _REDACTION), *interceptors],
         max_cached_workflows=500,
         max_heartbeat_throttle_interval=_BEATS,
         default_heartbeat_throttle_interval=_BEATS,

@@ -20,11 +20,13 @@ from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.build_payloads import Checkpoint, StageOutcome
+from models.rules.redaction import Redaction
 from tests.support.builds.stored_builds import StoredBuilds, checkpoint
 from tests.support.engine.hostile_archives import TOP, entry, write_tree
 from tests.support.fakes.memory_engine import MemoryEngine
 
 ARCHIVE_LIMITS = ArchiveLimits(max_entries=1_000, max_unpacked_bytes=1024**2)
+SECRET = "s3cr3t-of-the-host-0123456789"
 KEY = "source/demo/hello/kept.tar.gz"
 
 
@@ -73,6 +75,7 @@ class Hosts:
                 store=store or self.store,
                 area=area,
                 archive_limits=ARCHIVE_LIMITS,
+                redaction=Redaction([SECRET]),
             )
             async with builder:
                 yield Host(builder, engine, ImageActivities(self._database, self._hints, engine, builder))

@@ -14,10 +14,12 @@ class FakeOutages:
     def __init__(self, patience: timedelta = timedelta(minutes=30)) -> None:
         self._patience = patience
         self._tries: Counter[tuple[UUID, int]] = Counter()
+        self.met: list[str] = []
 
     async def fail_try(self, build: Checkpoint, error: DomainError) -> timedelta | None:
         waited = timedelta(seconds=await self.tries(build))
         self._tries[build.build_id, build.code] += 1
+        self.met.append(error.detail)
         return (error.retry_after or timedelta(seconds=0.1)) if waited < self._patience else None
 
     async def tries(self, build: Checkpoint) -> int:

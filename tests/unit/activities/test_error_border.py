@@ -10,7 +10,7 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.error_border import ErrorBorder
-from models.rules.build_payloads import Checkpoint, Claim
+from models.rules.build_payloads import Checkpoint, Claim, StageOutcome
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import EngineRefused, EngineUnreachable, ExecutionLost, HostDiskFailed
 from models.rules.errors.source import (
@@ -21,6 +21,7 @@ from models.rules.errors.source import (
     SourceHostWrong,
 )
 from models.rules.identifiers import new_id
+from models.rules.redaction import Redaction
 from tests.support.fakes.outages import FakeOutages
 
 OUTAGES = [EngineUnreachable, SourceHostUnreachable, SourceHostRateLimited, HostDiskFailed]
@@ -29,6 +30,7 @@ FAULTS = [
     KeyError("a defect"),
 ]
 MOST_FAULTS = 6
+SECRET = "s3cr3t-0123456789-abcdefghij-klmnopqr"
 BUILD = Checkpoint(
     build_id=new_id(),
     generation=1,
@@ -55,12 +57,22 @@ class Meets(ActivityInboundInterceptor):
         return "done"
 
 
+class Says(ActivityInboundInterceptor):
+    """An activity that ends well."""
+
+    def __init__(self, outcome: StageOutcome) -> None:
+        self._outcome = outcome
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        return self._outcome
+
+
 async def tried(end: Exception | None, outages: FakeOutages, attempt: int = 1, given: object = BUILD) -> Any:
     """Run an activity behind the border, as its so many-th try; return what Temporal is told."""
 
     async def act(_given: object) -> Any:
         call = ExecuteActivityInput(fn=act, args=[given], executor=None, headers={})
-        return await ErrorBorder(outages).intercept_activity(Meets(end)).execute_activity(call)
+        return await ErrorBorder(outages, Redaction([SECRET])).intercept_activity(Meets(end)).execute_activity(call)
 
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, attempt=attempt, heartbeat_timeout=timedelta(seconds=10))
@@ -129,3 +141,37 @@ async def test_a_record_is_tried_without_a_limit() -> None:
     for attempt in (1, 1000):
         assert not is_last(await tried(ExecutionLost("It is gone."), FakeOutages(), attempt, given=claim))
         assert isinstance(await tried(KeyError("a defect"), FakeOutages(), attempt, given=claim), KeyError)
+
+
+# nothing secret is told
+
+
+@pytest.mark.parametrize("kind", [CommitMismatch, EngineRefused])
+async def test_what_is_told_of_an_error_holds_no_secret(kind: type[DomainError]) -> None:
+    told = await tried(kind(f"GitHub says: {SECRET}."), FakeOutages())
+    assert told.message == "GitHub says: ******."
+
+
+async def test_what_is_shown_of_an_outage_holds_no_secret() -> None:
+    outages = FakeOutages(patience=timedelta(seconds=50))
+    told = await tried(EngineUnreachable(f"{'x' * 1990}{SECRET}"), outages)
+    assert SECRET[:8] not in told.message + "".join(outages.met)
+    assert len(told.message) <= 2000
+
+
+async def test_what_is_told_of_a_defect_that_is_tried_no_more_holds_no_secret() -> None:
+    told = await tried(KeyError(SECRET), FakeOutages(), attempt=MOST_FAULTS)
+    assert is_last(told)
+    assert SECRET not in told.message
+
+
+async def test_what_a_stage_says_holds_no_secret() -> None:
+    said = StageOutcome(message=f"it is {SECRET}", notices=(f"look at {SECRET}",), variables={"a": "b"})
+
+    async def act(_given: object) -> Any:
+        call = ExecuteActivityInput(fn=act, args=[BUILD], executor=None, headers={})
+        border = ErrorBorder(FakeOutages(), Redaction([SECRET]))
+        return await border.intercept_activity(Says(said)).execute_activity(call)
+
+    told = await ActivityEnvironment().run(act, BUILD)
+    assert told == StageOutcome(message="it is ******", notices=("look at ******",), variables={"a": "b"})

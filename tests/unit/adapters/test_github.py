@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import tarfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 import structlog
 
+from activities.adapters.github import answers
 from activities.adapters.github.rest import GitHub
 from activities.ports.source_host import ResolvedTag
 from models.rules.errors.domain import DomainError
@@ -23,6 +25,7 @@ from models.rules.errors.source import (
     SourceHostWrong,
     TagNotFound,
 )
+from models.rules.redaction import Redaction
 from tests.support.servers.sandbox_server import RunningSandbox, git, make_repository, running_sandbox
 
 PATIENT = timedelta(seconds=20)
@@ -315,6 +318,16 @@ async def test_each_fault_of_github_has_its_own_error(
             await call
         assert sandbox.token not in raised.value.detail
         assert raised.value.detail.endswith((".", '".'))
+
+
+@pytest.mark.parametrize("before", range(140, 202, 6))
+async def test_a_token_that_github_repeats_is_never_shown_wherever_its_words_are_cut(before: int) -> None:
+    token = "ghp_" + "0123456789abcdefghijklmnopqrstuvwx"
+    complaint = answers.complaint_in(
+        json.dumps({"message": "x" * before + token + "y" * 99}).encode(), Redaction([token])
+    )
+    assert token[:8] not in complaint
+    assert len(complaint) <= 200
 
 
 @pytest.mark.parametrize("kind", ["primary", "secondary"])

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.rules.redaction import MASK, Redactor
+from models.rules.errors.engine import DockerBuildFailed
+from models.rules.errors.request import RequestInvalid
+from models.rules.redaction import MASK, Redaction, Redactor
 
 # Few letters, so that secrets overlap each other, themselves and the borders of chunks.
 SECRETS = st.lists(st.text("ab", min_size=4, max_size=9).map(str.encode), max_size=4)
@@ -66,3 +68,45 @@ def test_values_too_short_to_be_secrets_are_left_alone(value: str | bytes) -> No
 def test_without_secrets_the_bytes_pass_through_untouched() -> None:
     data = bytes(range(256))
     assert Redactor().feed(data) is data
+
+
+TOKEN = "ghp_" + "0123456789abcdefghijklmnopqrstuvwx"  # of 38 characters
+
+
+def test_a_text_is_redacted_before_it_is_cut() -> None:
+    for before in range(1950, 2010):
+        told = Redaction([TOKEN]).text("x" * before + TOKEN + " and more " * 20)
+        assert len(told) <= 2000
+        assert TOKEN[:8] not in told
+
+
+@pytest.mark.parametrize("shown", range(20, 38))
+def test_a_secret_that_somebody_else_has_cut_is_told_by_its_beginning(shown: int) -> None:
+    for end in ("", "…", '".', " and so on", TOKEN[0]):
+        told = Redaction([TOKEN]).text(f'GitHub says: "Bad token {TOKEN[:shown]}{end}')
+        assert TOKEN[:8] not in told
+        assert "Bad token ******" in told
+
+
+def test_words_that_begin_like_a_secret_stay() -> None:
+    url = "postgresql://builder:hunter22hunter22@db.example.test:5432/builds"
+    text = "postgresql://builder is no address, nor is ghp_0123."
+    assert Redaction([TOKEN, url]).text(text) == text
+
+
+@given(st.lists(st.text("ab", min_size=8, max_size=12), max_size=3), st.text("abc", max_size=60))
+def test_no_text_shows_a_secret(secrets: list[str], text: str) -> None:
+    told = Redaction(secrets).text(text)
+    assert not any(secret in told for secret in secrets)
+
+
+def test_an_error_is_told_without_secrets_and_stays_what_it_is() -> None:
+    cause = KeyError("its cause")
+    step = f"Step 2/2 : RUN curl {TOKEN}"
+    error = DockerBuildFailed(f"exit code 1 at {step}", failing_step=step, exit_code=1)
+    error.__cause__ = cause
+    told = Redaction([TOKEN]).error(error)
+    assert (told.detail, str(told)) == ("exit code 1 at Step 2/2 : RUN curl ******",) * 2
+    assert (told.failing_step, told.exit_code, told.__cause__) == ("Step 2/2 : RUN curl ******", 1, cause)
+    assert TOKEN in error.detail
+    assert Redaction().error(RequestInvalid("It is odd.", field="tag")).field == "tag"
