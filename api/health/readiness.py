@@ -16,8 +16,6 @@ from models.rules.errors.domain import DomainError
 _LONGEST_SECONDS = 1.5
 _KEPT_SECONDS = 1.0
 _LIFETIMES_BORNE = 3
-_OK: Works = "ok"
-_FAILING: Works = "failing"
 
 
 class _Lame(Exception):
@@ -46,13 +44,13 @@ class Readiness:
 
     async def _ask(self) -> ReadinessAnswer:
         components = await asyncio.gather(
-            _timed("database", self._ask_database),
-            _timed("temporal", self._ask_temporal),
-            _timed("engine", self._ask_engine),
-            _timed("workers", self._ask_workers),
+            _timed(Part.DATABASE, self._ask_database),
+            _timed(Part.TEMPORAL, self._ask_temporal),
+            _timed(Part.ENGINE, self._ask_engine),
+            _timed(Part.WORKERS, self._ask_workers),
         )
-        is_ready = all(component.status == _OK for component in components) and not self._stopping.is_set()
-        word: Health = "healthy" if is_ready else "unhealthy"
+        is_ready = all(component.status == Works.OK for component in components) and not self._stopping.is_set()
+        word = Health.HEALTHY if is_ready else Health.UNHEALTHY
         return ReadinessAnswer(
             status=word,
             overall=word,
@@ -61,7 +59,7 @@ class Readiness:
             version=VERSION,
             instance=self._instance,
             database=components[0].status,
-            cache=_OK,
+            cache=Works.OK,
             components=components,
         )
 
@@ -101,7 +99,7 @@ class Readiness:
 def cache_word(made_at: datetime, now: datetime) -> Works:
     """Say whether a kept answer is as young as it should be: not after a jump of the clock, or a suspended machine."""
     is_young = timedelta(0) <= now - made_at <= timedelta(seconds=_KEPT_SECONDS * _LIFETIMES_BORNE)
-    return _OK if is_young else _FAILING
+    return Works.OK if is_young else Works.FAILING
 
 
 def _engine_of(builder: BuilderView) -> str:
@@ -119,11 +117,11 @@ def _engine_of(builder: BuilderView) -> str:
 
 
 async def _timed(name: Part, ask: Callable[[], Awaitable[str]]) -> Component:
-    began, status = time.perf_counter(), _FAILING
+    began, status = time.perf_counter(), Works.FAILING
     try:
         async with asyncio.timeout(_LONGEST_SECONDS):
             details = await ask()
-        status = _OK
+        status = Works.OK
     except DomainError as error:
         details = error.detail
     except _Lame as lame:

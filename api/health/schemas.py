@@ -1,14 +1,28 @@
 """What the health paths answer."""
 
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from api.border.moment import Moment
 
-Works = Literal["ok", "failing"]
-Health = Literal["healthy", "unhealthy"]
-Part = Literal["database", "temporal", "engine", "workers"]
+
+class Works(StrEnum):
+    OK = "ok"
+    FAILING = "failing"
+
+
+class Health(StrEnum):
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+class Part(StrEnum):
+    DATABASE = "database"
+    TEMPORAL = "temporal"
+    ENGINE = "engine"
+    WORKERS = "workers"
 
 
 class LivenessAnswer(BaseModel):

@@ -12,7 +12,7 @@ from api.logs.streams import AttemptBegan, Ended, LogEvent, LogPlace, Wrote
 from models.rules.build_lifecycle import IMAGE_STATUS, BuildStatus, ImageStatus
 from models.rules.errors.request import RequestInvalid
 
-COME_BACK = ServerSentEvent(retry=1000)  # milliseconds; a process that ends says it once more
+COME_BACK_MILLISECONDS = 1000
 _NEWLINE = "\n"
 _HEARD_ALL = ".end"
 _NUMBER = r"(0|[1-9]\d{0,8})"  # one spelling, and no more digits than an attempt, or a generation, can have
@@ -55,6 +55,7 @@ class EndedBuild(BaseModel):
 def _event_schema(name: str, models: list[type[BaseModel]], ids: str) -> dict[str, Any]:
     data = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
     return {
+        "title": f"{name.capitalize()}Event",
         "type": "object",
         "required": ["event", "data", "id"],
         "properties": {
@@ -96,26 +97,29 @@ def last_event(last_event_id: str | None) -> LastEvent | None:
     return LastEvent(LogPlace(int(generation), int(attempt), int(offset)), heard_all is not None)
 
 
-def server_sent(event: LogEvent) -> ServerSentEvent:
+def server_sent(event: LogEvent, retry: int | None) -> ServerSentEvent:
+    """Spell an event; `retry` says with it how soon to come back."""
     match event:
         case Wrote(place, piece) if piece.text is None:
             data = WrittenBytes(offset=piece.offset, base64=b64encode(piece.data).decode())
-            return _named("log", data, _id(place))
+            return _named("log", data, _id(place), retry)
         case Wrote(place, piece):
-            return _named("log", WrittenText(offset=piece.offset, text=piece.text or ""), _id(place))
+            return _named("log", WrittenText(offset=piece.offset, text=piece.text or ""), _id(place), retry)
         case AttemptBegan(place):
-            return _named("attempt", BeganAttempt(generation=place.generation, attempt=place.attempt), _id(place))
+            return _named(
+                "attempt", BeganAttempt(generation=place.generation, attempt=place.attempt), _id(place), retry
+            )
         case Ended(place, status, error, loss):
             ended = EndedBuild(status=IMAGE_STATUS[BuildStatus(status)], build_error=error, log_notice=loss)
             # an id of its own: who lost the connection before this event must hear it, who had it need not return
-            return _named("end", ended, _id(place) + _HEARD_ALL)
+            return _named("end", ended, _id(place) + _HEARD_ALL, retry)
         case _:
-            return COME_BACK
+            return ServerSentEvent(retry=COME_BACK_MILLISECONDS)  # the farewell of a process that ends
 
 
 def _id(place: LogPlace) -> str:
     return f"{place.generation}.{place.attempt}.{place.offset}"
 
 
-def _named(name: str, data: BaseModel, event_id: str) -> ServerSentEvent:
-    return ServerSentEvent(data.model_dump_json(), event=name, id=event_id, sep=_NEWLINE)
+def _named(name: str, data: BaseModel, event_id: str, retry: int | None) -> ServerSentEvent:
+    return ServerSentEvent(data.model_dump_json(), event=name, id=event_id, retry=retry, sep=_NEWLINE)

@@ -15,7 +15,7 @@ from api.border.problems import answers
 from api.border.routing import readable
 from api.described_headers import header
 from api.images.parameters import LARGEST_ID, ImageId
-from api.logs.events import COME_BACK, EVENT_SCHEMA, EventId, last_event, server_sent
+from api.logs.events import COME_BACK_MILLISECONDS, EVENT_SCHEMA, EventId, last_event, server_sent
 from api.logs.streams import AttemptBegan, LogPlace
 from api.parts import UsableApi
 from api.paths import IMAGES
@@ -143,9 +143,12 @@ async def _pages(api: UsableApi, log: StoredLog, size: int) -> AsyncIterator[byt
 async def _events(
     api: UsableApi, log: StoredLog, place: LogPlace, *, begins_anew: bool
 ) -> AsyncGenerator[ServerSentEvent, None]:
-    yield COME_BACK
+    # with the first event, not before it: by itself it is an event to some parsers, and one without data
+    retry: int | None = COME_BACK_MILLISECONDS
     if begins_anew:
-        yield server_sent(AttemptBegan(place))
+        yield server_sent(AttemptBegan(place), retry)
+        retry = None
     async with aclosing(api.tails.follow(log.build_id, place)) as events:
         async for event in events:
-            yield server_sent(event)
+            yield server_sent(event, retry)
+            retry = None

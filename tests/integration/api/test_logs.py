@@ -346,10 +346,15 @@ async def test_who_heard_the_end_is_told_not_to_come_back(server: RunningApi, bu
         assert (answer.status_code, answer.content) == (204, b"")
 
 
-async def test_a_stream_says_first_how_soon_to_come_back(server: RunningApi) -> None:
-    image = await server.order()
-    async with _stream(server.http, image["id"]) as answer:
-        assert (await anext(answer.aiter_bytes())).startswith(b"retry: 1000\r\n\r\n")
+@pytest.mark.parametrize("last_id", ["", "1.1.0", "7.7.7"])
+async def test_a_streams_first_event_says_how_soon_to_come_back_and_no_event_is_empty(
+    server: RunningApi, builder: ReportingBuilder, last_id: str
+) -> None:
+    image_id, _ = await _built(server, builder, ODD)
+    async with _stream(server.http, image_id, last_id) as answer:
+        blocks = (await answer.aread()).strip().split(b"\n\n")
+    assert [b"\nretry: 1000" in block for block in blocks] == [True] + [False] * (len(blocks) - 1)
+    assert all(b"\ndata: {" in block for block in blocks)
 
 
 async def test_the_head_of_a_stream_comes_without_waiting_for_the_builds_end(server: RunningApi) -> None:

@@ -77,8 +77,9 @@ def test_words_that_are_fixed_are_enumerated() -> None:
     assert SCHEMAS["ImageStatus"]["enum"] == statuses
     for schema, field in (("ImageAnswer", "build_status"), ("Problem", "build_status"), ("EndedBuild", "status")):
         assert SCHEMAS[schema]["properties"][field]["$ref"].endswith("/ImageStatus")
-    assert SCHEMAS["Component"]["properties"]["status"]["enum"] == ["ok", "failing"]
-    assert SCHEMAS["ReadinessAnswer"]["properties"]["status"]["enum"] == ["healthy", "unhealthy"]
+    assert SCHEMAS["Works"]["enum"] == ["ok", "failing"]
+    assert SCHEMAS["Health"]["enum"] == ["healthy", "unhealthy"]
+    assert SCHEMAS["Part"]["enum"] == ["database", "temporal", "engine", "workers"]
 
 
 def test_no_parameter_may_be_null_and_no_member_of_a_problem() -> None:
