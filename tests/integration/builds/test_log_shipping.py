@@ -82,7 +82,7 @@ async def shipping(
         execution, _is_new = await ExecutionRepository(session).open_execution(build.build_id, "run-1", BUILDER)
     async with PostgresProxy(database_url) as proxy, Hints(database_url) as hints:
         over_the_proxy = Database(proxy.url, pool_size=2)
-        log = MemoryBuild(tmp_path / "build.log")
+        log = MemoryBuild(tmp_path / "build.log", lambda: None)
         yield Shipping(builds, execution, log, proxy, LogShipper(over_the_proxy, hints))
         await over_the_proxy.close()
 

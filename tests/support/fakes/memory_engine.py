@@ -1,7 +1,7 @@
 """An engine in memory: its builds go on until a test ends them, and its images are only names."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from activities.ports.engine import EngineBuildRequest, EngineImage, EngineInfo, EngineOutcome, EngineProgress
@@ -15,7 +15,8 @@ IMAGE_ID = "sha256:" + "ef" * 32
 class MemoryBuild:
     """Implements activities.ports.engine.EngineBuild."""
 
-    def __init__(self, log_path: Path) -> None:
+    def __init__(self, log_path: Path, make_image: Callable[[], None]) -> None:
+        self._make_image = make_image
         self.log_path = log_path
         self.log_size = 0
         self.progress = EngineProgress()
@@ -33,6 +34,7 @@ class MemoryBuild:
         self.log_size += len(data)
 
     def succeed(self) -> None:
+        self._make_image()
         self._end.set_result(None)
 
     def fail(self, error: DomainError) -> None:
@@ -64,6 +66,7 @@ class MemoryEngine:
         self.builds: list[MemoryBuild] = []
         self.is_away = False
         self._tags: dict[str, str] = {}  # name:tag, image id
+        self._labels: dict[str, Mapping[str, str]] = {}  # by image id
 
     async def info(self) -> EngineInfo:
         if self.is_away:
@@ -71,17 +74,16 @@ class MemoryEngine:
         return EngineInfo(version="20.10.24", api_version="1.41", honours_limits=False)
 
     async def start_build(self, request: EngineBuildRequest, work_dir: Path) -> MemoryBuild:
-        self._tags[request.tag] = IMAGE_ID
-        self.builds.append(MemoryBuild(work_dir / "build.log"))
-        return self.builds[-1]
+        build = MemoryBuild(work_dir / "build.log", lambda: self._make(request))
+        self.builds.append(build)
+        return build
 
     async def image(self, reference: str) -> EngineImage | None:
         image_id = self._tags.get(reference, reference)
         if image_id not in self._tags.values():
             return None
         tags = tuple(tag for tag, named in self._tags.items() if named == image_id)
-        labels: Mapping[str, str] = {}
-        return EngineImage(image_id, size_bytes=1, platform="linux/amd64", layers=1, labels=labels, tags=tags)
+        return EngineImage(image_id, 1, "linux/amd64", layers=1, labels=self._labels.get(image_id, {}), tags=tags)
 
     async def tag(self, image_id: str, reference: str) -> None:
         if image_id not in self._tags.values():
@@ -92,7 +94,12 @@ class MemoryEngine:
         self._tags.pop(reference, None)
 
     async def tags_labelled(self, label: str, value: str) -> list[str]:
-        return list(self._tags)
+        labelled = {image_id for image_id, labels in self._labels.items() if labels.get(label) == value}
+        return [tag for tag, image_id in self._tags.items() if image_id in labelled]
+
+    def _make(self, request: EngineBuildRequest) -> None:
+        self._tags[request.tag] = IMAGE_ID
+        self._labels[IMAGE_ID] = request.labels
 
     async def next_build(self, number: int = 1) -> MemoryBuild:
         """Return the build that was started as the `number`th, when it has been."""
