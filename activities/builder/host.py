@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Self
 from uuid import UUID
 
+from activities.builder.attempt_tags import sweep_attempt_tags
 from activities.builder.execution_run import ExecutionMeans, ExecutionRun
 from activities.builder.identity import BuilderIdentity
 from activities.log.archive import LogArchive
@@ -25,9 +26,7 @@ from models.rules.build_payloads import Checkpoint
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import EngineUnreachable, NoFreeSlot
-from models.rules.image_reference import RESERVED_PREFIX
 from models.rules.redaction import Redaction
-from models.rules.run_contract import Label
 from models.tables.execution import LEASE, BuildExecution
 
 log = logging.getLogger(__name__)
@@ -84,7 +83,8 @@ class BuilderHost:
             lost = await ExecutionRepository(session).close_left_by(report.name)
         self._hints.give(SLOTS, *(build_topic(execution.build_id) for execution in lost))
         log.info("builder_started", extra={"builder": report.name, "slots": report.slots, "closed": len(lost)})
-        await self._sweep_attempt_tags(report)
+        if report.engine_error is None:
+            await sweep_attempt_tags(self._engine, self._database, self.identity.instance)
         await self._stack.enter_async_context(self._shipper)
         await self._stack.enter_async_context(self._archive)
         self._tasks = [
@@ -275,27 +275,3 @@ class BuilderHost:
             builds_by=info.builds_by if info is not None else None,
             clips_at=info.clips_at if info is not None else None,
         )
-
-    async def _sweep_attempt_tags(self, report: BuilderReport) -> None:
-        """Take away the names of attempts whose builds can no longer go on."""
-        if report.engine_error is not None:
-            return
-        try:
-            tags = await self._engine.tags_labelled(Label.INSTANCE, self.identity.instance)
-            attempts = {tag: _build_of(tag) for tag in tags if tag.startswith(RESERVED_PREFIX)}
-            builds = [build for build in attempts.values() if build is not None]
-            async with self._database.transaction() as session:
-                unfinished = await ExecutionRepository(session).unfinished_builds(builds)
-            for tag, build in attempts.items():
-                if build not in unfinished:
-                    await self._engine.untag(tag)
-        except DomainError as error:
-            log.warning("attempt_tags_not_swept", extra={"error": error.detail})
-
-
-def _build_of(tag: str) -> UUID | None:
-    name = tag.removeprefix(RESERVED_PREFIX).partition(":")[0]
-    try:
-        return UUID(name)
-    except ValueError:
-        return None
