@@ -10,6 +10,7 @@ from pathlib import Path
 _TREE = Path("/sys/fs/cgroup")
 _LOOK_AGAIN = 0.02  # seconds
 _CPU_PERIOD = 100_000  # microseconds
+_NO_LIMIT = 1 << 60  # bytes: the first version of the tree shows no limit as the largest number of whole pages
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _hand_down_controllers(tree: Path, steps: str) -> None:
 
 
 def _write(file: Path, value: str, *, is_needed: bool) -> str:
-    if not is_needed and not file.exists():
+    if not is_needed and _is_unlimited(file):  # which an ordinary user could not write, nor needs to
         return ""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -101,3 +102,11 @@ def _write(file: Path, value: str, *, is_needed: bool) -> str:
     except OSError as error:
         return f"build steps cannot be limited here: {file} refuses {value} ({error.strerror})"
     return ""
+
+
+def _is_unlimited(file: Path) -> bool:
+    try:
+        limit = file.read_text().split()[0]
+    except OSError:  # there is none
+        return True
+    return limit in ("max", "-1") or int(limit) >= _NO_LIMIT

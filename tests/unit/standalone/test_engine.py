@@ -39,6 +39,27 @@ def test_without_limits_nothing_is_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("memory/slipway-probe/buildkit/memory.limit_in_bytes", "9223372036854771712\n"),
+        ("cpu/slipway-probe/buildkit/cpu.cfs_quota_us", "-1\n"),
+        ("slipway-probe/buildkit/memory.max", "max\n"),
+        ("slipway-probe/buildkit/cpu.max", "max 100000\n"),
+    ],
+)
+def test_where_nothing_is_limited_nothing_is_lifted_which_an_ordinary_user_may_not(
+    place: str, shown: str, tmp_path: Path
+) -> None:
+    if place.endswith(".max"):
+        (tmp_path / "cgroup.controllers").write_text("cpu memory")
+    file = tmp_path / place
+    file.parent.mkdir(parents=True)
+    file.write_text(shown)
+    assert apply_limits("/slipway-probe", StepLimits(), tmp_path) == []
+    assert file.read_text() == shown
+
+
 def test_a_limit_that_cannot_be_set_is_said(tmp_path: Path) -> None:
     (tmp_path / "memory").write_text("no folder")
     refusals = apply_limits("/slipway-probe", StepLimits(memory_bytes=1 << 30), tmp_path)
