@@ -13,7 +13,7 @@ import psutil
 
 from standalone.errors import CannotStart
 
-PROC = Path("/proc")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _GONE = {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -33,7 +33,7 @@ class ProcessIdentity:
             if process.status() in _GONE:
                 return None
             seconds = process.create_time() - psutil.boot_time()
-            boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+            boot = _BOOT.read_text().strip()
         except (psutil.Error, OSError):
             return None
         return cls(pid, f"{boot}/{round(seconds * _TICKS)}")

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from standalone.processes import PROC, ProcessIdentity
+import psutil
+
+from standalone.processes import ProcessIdentity
 
 DAEMON = "dockerd"
 _DEFAULT_DATA_ROOT = Path("/var/lib/docker")
@@ -87,33 +89,27 @@ def _connection(url: str, patience: float) -> socket.socket:
 
 def process_in(pid_file: Path, name: str) -> ProcessIdentity | None:
     """Return the living process that a pid file names, when it is called `name`; zombies do not live."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, psutil.Error):
         pid = int(pid_file.read_text())
-        return ProcessIdentity.of(pid) if _name(pid) == name else None
+        return ProcessIdentity.of(pid) if psutil.Process(pid).name() == name else None
     return None
 
 
 def _processes(name: str) -> list[ProcessIdentity]:
-    pids = [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
-    found = [ProcessIdentity.of(pid) for pid in pids if _name(pid) == name and not _is_inside_a_container(pid)]
+    pids = [process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == name]
+    found = [ProcessIdentity.of(pid) for pid in pids if not _is_inside_a_container(pid)]
     return [process for process in found if process]
-
-
-def _name(pid: int) -> str:
-    with suppress(OSError):
-        return (PROC / str(pid) / "comm").read_text().strip()
-    return ""
 
 
 def _is_inside_a_container(pid: int) -> bool:
     with suppress(OSError):
-        return (PROC / str(pid) / "ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
+        return Path(f"/proc/{pid}/ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
     return True
 
 
 def _data_root(daemon: ProcessIdentity) -> Path:
-    with suppress(OSError):
-        words = (PROC / str(daemon.pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    with suppress(psutil.Error):
+        words = psutil.Process(daemon.pid).cmdline()
         for word, following in zip(words, [*words[1:], ""], strict=True):
             if word.startswith("--data-root"):
                 return Path(word.partition("=")[2] or following)
