@@ -22,12 +22,12 @@ async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Wor
     engine = DockerEngine(
         settings.engine_url, settings.secrets(), buildx=buildx, silence_limit=settings.base_image_timeout
     )
-    await stack.enter_async_context(parts.database.sole_holder(f"builder {settings.builder_name}"))
+    await stack.enter_async_context(parts.pools.builder.sole_holder(f"builder {settings.builder_name}"))
     identity = BuilderIdentity(settings.builder_name, settings.builder_slots, parts.instance, settings.build_timeout)
     builder = await stack.enter_async_context(
         BuilderHost(
             identity,
-            database=parts.database,
+            database=parts.pools.builder,
             hints=parts.hints,
             engine=engine,
             store=parts.store,
@@ -36,8 +36,8 @@ async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Wor
             redaction=parts.redaction,
         )
     )
-    images = ImageActivities(parts.database, parts.hints, engine, builder)
-    tags = TagActivities(parts.database, parts.source_host, engine, parts.instance)
+    images = ImageActivities(parts.pools.stages, parts.hints, engine, builder)
+    tags = TagActivities(parts.pools.stages, parts.source_host, engine, parts.instance)
     light: Activities = [tags.resolve_tag, images.inspect_image, images.push_image, images.register_image]
     return [
         polls(parts, Queue.DOCKER, [images.build_image], at_once=settings.builder_slots),

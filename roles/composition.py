@@ -16,15 +16,15 @@ from activities.ports.object_store import ObjectStore
 from activities.ports.source_host import SourceHost
 from activities.source.tree import ArchiveLimits
 from activities.work_area import WorkArea
-from models.postgres.database import Database, wait_until_migrated
+from models.postgres.database import wait_until_migrated
 from models.postgres.hints import Hints
 from models.repositories.builder import BuilderRepository
 from models.rules.redaction import Redaction
+from roles.pools import Pools, open_pools
 from settings import Settings, database_secrets
 
 log = logging.getLogger(__name__)
 
-POOL_SIZE = 12
 _PATIENCE = timedelta(seconds=60)
 
 
@@ -33,7 +33,7 @@ class WorkerWorld:
     """What the roles of one worker share."""
 
     settings: Settings
-    database: Database
+    pools: Pools
     hints: Hints
     client: Client
     source_host: SourceHost
@@ -46,11 +46,10 @@ class WorkerWorld:
 
 async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) -> WorkerWorld:
     hints = Hints(database_url)
-    database = Database(database_url, pool_size=POOL_SIZE, hints=hints)
-    stack.push_async_callback(database.close)
-    await wait_until_migrated(database, patience=_PATIENCE)
+    pools = await open_pools(database_url, hints, stack)
+    await wait_until_migrated(pools.stages, patience=_PATIENCE)
     await stack.enter_async_context(hints)
-    async with database.transaction() as session:
+    async with pools.stages.transaction() as session:
         instance = str(await BuilderRepository(session).instance())
     token = settings.github_token.get_secret_value() if settings.github_token is not None else None
     source_host = GitHub(settings.github_api_url, token, settings.github_timeout)
@@ -59,8 +58,8 @@ async def compose(settings: Settings, database_url: str, stack: AsyncExitStack) 
     area = stack.enter_context(WorkArea(settings.data_dir / "work"))
     redaction = Redaction((*settings.secrets(), *database_secrets(database_url)))
     client = await _connect_patiently(redaction)
-    outages = StoredOutages(database, hints, patience=settings.outage_patience)
-    return WorkerWorld(settings, database, hints, client, source_host, store, area, instance, outages, redaction)
+    outages = StoredOutages(pools.stages, hints, patience=settings.outage_patience)
+    return WorkerWorld(settings, pools, hints, client, source_host, store, area, instance, outages, redaction)
 
 
 async def _connect_patiently(redaction: Redaction) -> Client:

@@ -8,7 +8,8 @@ from temporalio.worker import CustomSlotSupplier, FixedSizeSlotSupplier, Worker,
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.error_border import ErrorBorder
-from roles.composition import POOL_SIZE, WorkerWorld
+from roles.composition import WorkerWorld
+from roles.pools import RECORDS_AT_ONCE
 from workflows.image_build import ImageBuild
 
 _BEATS = timedelta(seconds=1)  # how often heartbeats, and the cancels they bring back, travel
@@ -38,7 +39,7 @@ def polls(
         tuner=WorkerTuner.create_composite(
             workflow_supplier=FixedSizeSlotSupplier(_WORKFLOW_TASKS),
             activity_supplier=FixedSizeSlotSupplier(at_once) if isinstance(at_once, int) else at_once,
-            local_activity_supplier=FixedSizeSlotSupplier(POOL_SIZE),  # more records would only wait for a connection
+            local_activity_supplier=FixedSizeSlotSupplier(RECORDS_AT_ONCE),
             nexus_supplier=FixedSizeSlotSupplier(1),
         ),
         max_concurrent_activity_task_polls=_POLLS if isinstance(at_once, int) else 1,

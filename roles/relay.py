@@ -11,6 +11,6 @@ from roles.composition import WorkerWorld
 def relay(parts: WorkerWorld) -> Relay:
     settings = parts.settings
     runs = TemporalRuns(parts.client)
-    delivery = Delivery(parts.database, runs, deliverable_kinds(stays_open=settings.stays_open))
-    repairs = EndedRuns(parts.database, parts.hints, runs)
-    return Relay(parts.database, parts.hints, delivery, repairs, log_retention=settings.log_retention)
+    delivery = Delivery(parts.pools.relay, runs, deliverable_kinds(stays_open=settings.stays_open))
+    repairs = EndedRuns(parts.pools.relay, parts.hints, runs)
+    return Relay(parts.pools.relay, parts.hints, delivery, repairs, log_retention=settings.log_retention)

@@ -20,6 +20,7 @@ from models.rules.errors.source import SourceGone
 from models.rules.errors.stored import error_named
 from models.rules.image_reference import RESERVED_PREFIX
 from models.rules.run_contract import Label, host_queue
+from models.rules.waiting import LOST_AT_ONCE
 from models.tables.execution import BuildExecution
 
 
@@ -145,6 +146,7 @@ def _failed(ended: BuildExecution) -> StageOutcome:
     if ended.error_code is None or ended.error_code == BuildCancelled.code:  # its worker stopped: nobody wanted that
         raise ExecutionLost(ended.error or "The attempt's lease ran out; another one takes its place.")
     error = error_named(ended.error_code, ended.error or "", failing_step=ended.failing_step, exit_code=ended.exit_code)
-    if error.is_outage:  # an attempt was begun and lost by it, as by a fault: it must not be begun again for ever
+    lasted = (ended.ended_at or ended.started_at) - ended.started_at
+    if error.is_outage and lasted >= LOST_AT_ONCE:  # a fault: what ends its engine each time must not do so for ever
         raise ExecutionLost(error.detail)
     raise error

@@ -56,6 +56,7 @@ class Database:
         """
         self.url = url
         self._hints = hints
+        self.exhausted = 0  # how often a caller got PoolExhausted
         self.address = _address(make_url(url))  # host:port/database, to be shown: no user, no password
         self._engine: AsyncEngine = create_async_engine(
             _with_driver(url),
@@ -93,6 +94,7 @@ class Database:
                 if self._hints is not None:  # committed: who looks now sees what was hinted at
                     self._hints.give(*topics_of(session))
         except (exc.SQLAlchemyError, *AWAY) as error:
+            self.exhausted += isinstance(error, exc.TimeoutError)
             raise_named(error)
 
     async def ping(self) -> None:

@@ -16,6 +16,8 @@ class ToldWait:
 
 SHORTEST_BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(seconds=15)
+# an attempt that an outage ends sooner has done no work yet: it was one more try to reach what is away
+LOST_AT_ONCE = timedelta(minutes=1)
 
 
 def next_try_in(waited: timedelta, patience: timedelta, asked_for: timedelta | None = None) -> timedelta | None:

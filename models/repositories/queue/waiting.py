@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, null, or_, select, true, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.rules.build_lifecycle import OPEN, BuildStatus, StateCode
-from models.rules.waiting import ToldWait, next_try_in, sentence
+from models.rules.errors.stored import OUTAGE_CODES
+from models.rules.waiting import LOST_AT_ONCE, ToldWait, next_try_in, sentence
 from models.tables.build import Build
 from models.tables.execution import BuildExecution
 from models.tables.waiting import BuildWait, SourceFetch
@@ -62,10 +63,15 @@ def holds() -> ColumnElement[bool]:
 
 
 def _has_worked_since() -> ColumnElement[bool]:
-    """Say in SQL whether an attempt began after the wait was told: then another one would be a new wait."""
+    """Say in SQL whether an attempt began after the wait was told, and worked: then another one is a new wait."""
+    is_lost_at_once = and_(
+        col(BuildExecution.error_code).in_(OUTAGE_CODES),
+        col(BuildExecution.ended_at) < col(BuildExecution.started_at) + LOST_AT_ONCE,
+    )
     return exists().where(
         col(BuildExecution.build_id) == col(BuildWait.build_id),
         col(BuildExecution.started_at) > col(BuildWait.told_at),
+        func.coalesce(~is_lost_at_once, true()),
     )
 
 

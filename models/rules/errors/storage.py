@@ -6,7 +6,7 @@ from models.rules.errors.domain import DomainError
 class StorageUnreachable(DomainError):
     """The object store does not answer, or not in time."""
 
-    code, status, retryable = "storage_unreachable", 503, True
+    code, status, retryable, is_outage = "storage_unreachable", 503, True, True
 
 
 class StorageRefused(DomainError):

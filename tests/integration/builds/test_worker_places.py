@@ -9,34 +9,46 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from activities.adapters.object_store.local import LocalStore
 from activities.adapters.temporal import TemporalRuns, connect
+from activities.builder.host import BuilderHost
+from activities.builder.identity import BuilderIdentity
+from activities.image.building import ImageActivities
 from activities.work_area import WorkArea
-from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.build_lifecycle import BuildStatus, StateCode, Wish
+from models.rules.errors.orchestrator import OrchestratorUnreachable
 from models.rules.redaction import Redaction
+from models.rules.run_contract import Queue
 from roles.composition import WorkerWorld
+from roles.polling import polls
+from roles.pools import open_pools
 from roles.workflows import workflow_workers
 from settings import Settings
 from tests.support.builds.addresses import address
 from tests.support.builds.build_trials import temporal_server
+from tests.support.builds.builder_hosts import ARCHIVE_LIMITS
 from tests.support.builds.stored_builds import Ordered, StoredBuilds
 from tests.support.eventually import eventually
+from tests.support.fakes.memory_engine import MemoryEngine
 from tests.support.fakes.outages import FakeOutages
 from tests.support.fakes.source_host import FakeSourceHost
 
 MORE_THAN_LIGHT_ACTIVITIES_RUN_AT_ONCE = 66
+HUNDREDS = 300
+DELIVERED_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Place:
     """Running workers of the role, and what they download from."""
 
+    parts: WorkerWorld
     builds: StoredBuilds
     runs: TemporalRuns
     client: Client
@@ -44,15 +56,17 @@ class Place:
 
 
 @pytest_asyncio.fixture
-async def place(database: Database, database_url: str, builds: StoredBuilds, tmp_path: Path) -> AsyncIterator[Place]:
+async def place(database_url: str, builds: StoredBuilds, tmp_path: Path) -> AsyncIterator[Place]:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporal_server(tmp_path))
         client = await connect(lazy=False, address=server.address)
         source_host = FakeSourceHost(tmp_path)
+        hints = await stack.enter_async_context(Hints(database_url))
+        pools = await open_pools(database_url, hints, stack)
         parts = WorkerWorld(
             settings=Settings(_env_file=None, data_dir=tmp_path, drain_timeout=timedelta(seconds=1)),
-            database=database,
-            hints=await stack.enter_async_context(Hints(database_url)),
+            pools=pools,
+            hints=hints,
             client=client,
             source_host=source_host,
             store=LocalStore(tmp_path / "objects"),
@@ -63,7 +77,7 @@ async def place(database: Database, database_url: str, builds: StoredBuilds, tmp
         )
         for worker in workflow_workers(parts):
             await stack.enter_async_context(worker)
-        yield Place(builds, TemporalRuns(client), client, source_host)
+        yield Place(parts, builds, TemporalRuns(client), client, source_host)
 
 
 async def test_the_next_build_is_fetched_at_once_however_many_wait(place: Place) -> None:
@@ -109,6 +123,41 @@ async def test_a_waiting_build_costs_no_activity_and_is_cancelled_at_once(place:
     assert len(place.source_host.asked) == 2
 
 
+async def test_with_hundreds_of_waiting_builds_no_pool_is_ever_exhausted(place: Place, tmp_path: Path) -> None:
+    place.source_host.let_come(HUNDREDS)
+    async with AsyncExitStack() as stack:
+        parts, engine = place.parts, MemoryEngine()
+        builder = BuilderHost(
+            BuilderIdentity("host-1", 2, "an-instance", timedelta(hours=1)),
+            database=parts.pools.builder,
+            hints=parts.hints,
+            engine=engine,
+            store=parts.store,
+            area=stack.enter_context(WorkArea(tmp_path / "host-1")),
+            archive_limits=ARCHIVE_LIMITS,
+            redaction=parts.redaction,
+        )
+        await stack.enter_async_context(builder)
+        images = ImageActivities(parts.pools.stages, parts.hints, engine, builder)
+        await stack.enter_async_context(polls(parts, Queue.DOCKER, [images.build_image], at_once=2))
+        at_once = asyncio.Semaphore(DELIVERED_AT_ONCE)
+
+        async def begin() -> Ordered:
+            async with at_once:
+                return await begun(place)
+
+        waiting = await asyncio.gather(*(begin() for _build in range(HUNDREDS)))
+        await eventually(lambda: asked_for_their_source(place.builds), lambda number: number > HUNDREDS - 10)
+        for built in range(1, 9):
+            (await engine.next_build(built)).succeed()
+        for build in waiting:
+            if await is_scheduled(place, build):
+                break
+        else:
+            pytest.fail("nobody waits in Temporal's queue")
+    assert [pool.exhausted for pool in place.parts.pools.all()] == [0] * 4
+
+
 async def is_scheduled(place: Place, build: Ordered) -> bool:
     """Say whether Temporal knows the build's download and nobody has taken it."""
     run = address(build.build_id, build.name, build.generation)
@@ -124,7 +173,16 @@ async def begun(place: Place, *, priority: int = 3) -> Ordered:
     await place.builds.report(
         build, BuildStatus.RUNNING, StateCode.FETCH_SOURCE, 1, variables={"commit_sha": commit_of(build)}
     )
-    await place.runs.poke(address(build.build_id, build.name, build.generation))
+    run = address(build.build_id, build.name, build.generation)
+
+    async def is_delivered() -> bool:
+        try:
+            await place.runs.poke(run)
+        except OrchestratorUnreachable:  # a busy server: delivery tries again
+            return False
+        return True
+
+    await eventually(is_delivered)
     return build
 
 

@@ -17,6 +17,8 @@ from models.repositories.image.reading import ImageReading
 from models.repositories.queue.look_ahead import LookAheadRepository
 from models.repositories.queue.waiting import WaitRepository
 from models.rules.build_lifecycle import BuildStatus, Wish
+from models.rules.errors.domain import DomainError
+from models.rules.errors.engine import EngineUnreachable
 from models.rules.waiting import PAUSED
 from models.tables.execution import BuildExecution
 from tests.support.builds.stored_builds import BROKEN, Ordered, StoredBuilds, checkpoint
@@ -73,6 +75,10 @@ class Waits:
     async def fetch(self, build: Ordered) -> None:
         async with self.database.transaction() as session:
             await LookAheadRepository(session).keep(build.build_id)
+
+    async def lose(self, execution: BuildExecution, error: DomainError) -> None:
+        async with self.database.transaction() as session:
+            await ExecutionRepository(session).end(execution.token or 0, ExecutionEnd("lost", error=error))
 
     async def end(self, execution: BuildExecution, outcome: str = "lost") -> None:
         async with self.database.transaction() as session:
@@ -137,9 +143,14 @@ async def test_what_worked_in_between_is_waited_for_anew(builds: StoredBuilds, w
     building = await builds.running(at=40)
     await waits.fail(building, 40)
     await waits.back_in_time(timedelta(seconds=30))
-    await waits.end(await waits.attempt(building))
+    await waits.lose(await waits.attempt(building), EngineUnreachable("It went away."))
+    assert await waits.fail(building, 40) is None, "it went away at once: nothing has worked"
+    execution = await waits.attempt(building)
+    await builds.fetch("UPDATE build_executions SET started_at = started_at - interval '1 minute' RETURNING token")
+    await waits.lose(execution, EngineUnreachable("It went away."))
+    await waits.back_in_time(timedelta(minutes=2))
     assert await waits.fail(building, 40) == timedelta(seconds=1)
-    assert await waits.tries(building) == 2, "yet no try is forgotten: Temporal counts them all"
+    assert await waits.tries(building) == 3, "yet no try is forgotten: Temporal counts them all"
 
 
 async def test_a_download_that_begins_and_breaks_off_each_time_is_not_waited_for_without_end(
