@@ -9,22 +9,22 @@ from typing import Self
 from uuid import UUID
 
 from activities.builder.attempt_tags import sweep_attempt_tags
+from activities.builder.engine_look import EngineLook
 from activities.builder.execution_run import ExecutionMeans, ExecutionRun
 from activities.builder.identity import BuilderIdentity
 from activities.log.archive import LogArchive
 from activities.log.shipper import LogShipper
-from activities.ports.engine import ContainerEngine, EngineInfo, EngineProgress
+from activities.ports.engine import ContainerEngine, EngineProgress
 from activities.ports.object_store import ObjectStore
 from activities.source.tree import ArchiveLimits
 from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.postgres.hints import SLOTS, Hints, build_topic
-from models.repositories.builder import BuilderReport, BuilderRepository
+from models.repositories.builder import BuilderRepository
 from models.repositories.execution import ExecutionRepository
 from models.repositories.log.days import LogDays
 from models.rules.build_payloads import Checkpoint
 from models.rules.errors.database import DATABASE_AWAY
-from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import EngineUnreachable, NoFreeSlot
 from models.rules.redaction import Redaction
 from models.tables.execution import LEASE, BuildExecution
@@ -62,7 +62,7 @@ class BuilderHost:
         self._openings: dict[asyncio.Task[BuildExecution | None], UUID] = {}  # and their builds
         self._shipper = LogShipper(database, hints)
         self._archive = LogArchive(identity.name, database, store, area, self._runs)
-        self._redaction = redaction
+        self._look = EngineLook(engine, identity, redaction)
         self._means = ExecutionMeans(
             database, hints, engine, store, area, self._shipper, identity, archive_limits, redaction
         )
@@ -72,11 +72,9 @@ class BuilderHost:
         self._kept_at = 0.0
         self._is_back_at = float("-inf")
         self._is_leaving = False
-        self._engine_fault: DomainError | None = None
-        self._report: BuilderReport
 
     async def __aenter__(self) -> Self:
-        self._report = report = await self._describe()
+        report = await self._look.look()
         async with self._database.transaction() as session:
             await LogDays(session).prepare()
             await BuilderRepository(session).register(report)
@@ -89,7 +87,7 @@ class BuilderHost:
         await self._stack.enter_async_context(self._archive)
         self._tasks = [
             asyncio.create_task(self._keep(), name="lease-keeper"),
-            asyncio.create_task(self._look_at_engine(), name="engine-look"),
+            asyncio.create_task(self._look.keep_looking(_BEAT), name="engine-look"),
         ]
         return self
 
@@ -102,7 +100,7 @@ class BuilderHost:
         await asyncio.gather(*self._tasks, *self._losing.values(), return_exceptions=True)
         with suppress(*DATABASE_AWAY, TimeoutError):  # then it is not seen any more soon enough
             async with asyncio.timeout(_LEAVE_SECONDS), self._database.transaction() as session:
-                await BuilderRepository(session).leave(self._report)
+                await BuilderRepository(session).leave(self._look.report)
         await self._stack.aclose()
 
     async def attempt(self, build: Checkpoint, run_id: str, beat: Beat) -> BuildExecution:
@@ -121,7 +119,7 @@ class BuilderHost:
                 beat(run.progress if run is not None else EngineProgress())
                 await watch.wait(1)
         if ended.error_code == EngineUnreachable.code:
-            self._report = await self._describe()  # or the next attempt begins, and is lost, too
+            await self._look.look()  # or the next attempt begins, and is lost, too
         return ended
 
     async def _look_at(self, token: int) -> BuildExecution | None:
@@ -150,7 +148,7 @@ class BuilderHost:
         What is opened is run, also when the caller is cancelled meanwhile: else its row would wait for ever.
         Raises what the engine's look met, before anything is begun.
         """
-        if self._engine_fault is not None and (known := await self._known(build)) is not None:
+        if self._look.fault is not None and (known := await self._known(build)) is not None:
             return known
         opening = asyncio.create_task(self._open_and_run(build, run_id), name=f"opening-{build.build_id}")
         self._openings[opening] = build.build_id
@@ -193,9 +191,9 @@ class BuilderHost:
         async with self._database.transaction() as session:
             known = await ExecutionRepository(session).known_execution(build.build_id, held=set(self._runs))
         if known is None:
-            self._report = await self._describe()
-            if self._engine_fault is not None:
-                raise self._engine_fault
+            await self._look.look()
+            if self._look.fault is not None:
+                raise self._look.fault
         return known
 
     def _forget(self, token: int) -> None:
@@ -219,7 +217,7 @@ class BuilderHost:
         tokens = set(self._runs)
         try:
             async with self._database.transaction() as session:
-                lost = await BuilderRepository(session).beat(self._report, tokens)
+                lost = await BuilderRepository(session).beat(self._look.report, tokens)
                 await ExecutionRepository(session).close_unheld(self.identity.name, tokens)
         except DATABASE_AWAY:
             log.warning("builder_beat_failed", extra={"builder": self.identity.name})
@@ -247,31 +245,3 @@ class BuilderHost:
     def _may_be_coming_back(self) -> bool:
         """Say whether Postgres has just come back: builders elsewhere may not have told yet that they live."""
         return asyncio.get_running_loop().time() - self._is_back_at < _COMING_BACK_SECONDS
-
-    async def _look_at_engine(self) -> None:
-        """Keep what the beats say of the engine fresh; it may answer slowly, or not at all."""
-        while True:
-            try:
-                self._report = await self._describe()
-            except Exception:  # the outermost line of this task
-                log.exception("engine_look_defect", extra={"builder": self.identity.name})
-            await asyncio.sleep(_BEAT.total_seconds())
-
-    async def _describe(self) -> BuilderReport:
-        info: EngineInfo | None = None
-        fault: DomainError | None = None
-        try:
-            info = await self._engine.info()
-        except DomainError as failure:
-            fault = self._redaction.error(failure)
-        self._engine_fault = fault
-        return BuilderReport(
-            name=self.identity.name,
-            incarnation=self.identity.incarnation,
-            slots=self.identity.slots,
-            engine_version=info.version if info is not None else None,
-            engine_error=fault.detail if fault is not None else None,
-            is_limited=info is not None and info.honours_limits,
-            builds_by=info.builds_by if info is not None else None,
-            clips_at=info.clips_at if info is not None else None,
-        )
