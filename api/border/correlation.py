@@ -1,5 +1,6 @@
 """One id for what a request sets off: taken or made up, bound to every log line, echoed on every answer."""
 
+import asyncio
 import logging
 import re
 import time
@@ -10,12 +11,14 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.border.problems import internal_error_response
+from api.border.problems import error_response, internal_error_response
 from api.border.routing import endpoint_of
+from models.rules.errors.request import ServerStopping
 
 log = logging.getLogger(__name__)
 
 HEADER = "X-Correlation-ID"
+_STOPPING = "Slipway is being stopped, and did not come to the end of this; look how far it is, then ask again."
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 # asked every few seconds by machines: at info they would hide what people did
 _PROBES = {"/health", "/health/liveness", "/health/readiness", "/ready", "/status", "/metrics"}
@@ -45,6 +48,10 @@ class Correlation:
         with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
             try:
                 await self._app(scope, receive, send_with_id)
+            except asyncio.CancelledError:  # by the server, whose time to end is over
+                if not status:
+                    await error_response(scope, ServerStopping(_STOPPING))(scope, receive, send_with_id)
+                raise
             except Exception:
                 log.exception("request_failed", extra={"method": scope["method"], "endpoint": endpoint_of(scope)})
                 if status:  # too late to say so: only the cut connection tells

@@ -22,6 +22,25 @@ def is_plain_number(spelled: str) -> bool:
 
 
 @dataclass(frozen=True)
+class AtMost:
+    """Annotates a list or an object with the number of its items, counted before each of them is looked at.
+
+    Else one body of 16 MiB could be wrong in millions of places, and each would get a sentence.
+    """
+
+    number: int
+    of_what: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        return core_schema.no_info_before_validator_function(self._counted, handler(source))
+
+    def _counted(self, value: object) -> object:
+        if isinstance(value, list | dict) and len(value) > self.number:
+            raise unmet(f"may hold {self.number} {self.of_what} at most")
+        return value
+
+
+@dataclass(frozen=True)
 class IntegerFrom:
     """Annotates an int with its bounds, both included; whatever else is sent, the answer names them."""
 

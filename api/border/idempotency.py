@@ -124,9 +124,10 @@ async def _answer(request: Request, session: Session, deed: Deed) -> KeptAnswer:
 
 
 async def _key_of(request: Request, who: Caller) -> RequestKey | None:
-    given = request.headers.get(HEADER)
-    if given is None:
+    lines = request.headers.getlist(HEADER)
+    if not lines:
         return None
+    given = ", ".join(lines)  # of two keys none is meant
     if not _KEY.fullmatch(given):
         raise RequestInvalid(f"{HEADER} must be 1 to 255 visible ASCII characters.")
     digest = hashlib.sha256(await request.body()).hexdigest()

@@ -9,7 +9,7 @@ from pydantic.config import JsonDict
 
 from api.border.demand import IntegerFrom
 from api.border.moment import Moment
-from api.images.words import BuildArgs, CommitWord, FilePath, NameWord, RepoWord, TagWord, TargetWord, Word
+from api.images.words import BuildArgs, CommitWord, FilePath, NameWord, RepoWord, SecretNames, TagWord, TargetWord, Word
 from models.repositories.image.reading import ImageView
 from models.rules.build_lifecycle import ImageStatus
 from models.rules.image_order import ImageOrder
@@ -58,7 +58,7 @@ class ImageRequest(BaseModel):
         " values together up to 65536",
     )
     target: TargetWord | None = Field(default=None, description="stage of the Dockerfile to build")
-    secrets: list[str] | None = Field(default=None, description="names of stored secrets")
+    secrets: SecretNames | None = Field(default=None, description="names of stored secrets")
     force_rebuild: bool | None = Field(default=None, description="build again what is in success; false by default")
     priority: Annotated[int, IntegerFrom(1, 5)] | None = Field(
         default=None, description="1 first, 5 last; 3 by default"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
+from api.border.demand import AtMost
 from models.rules.image_order import (
     BUILD_ARG_NAME,
     COMMIT,
@@ -19,6 +20,7 @@ from models.rules.image_order import (
 )
 from models.rules.image_reference import LONGEST_NAME, LONGEST_TAG, NAME, TAG
 
+_MOST_SECRETS = 100
 _PATH = {"type": "string", "minLength": 1, "maxLength": LONGEST_PATH}
 _BUILD_ARGS = {
     "type": "object",
@@ -37,7 +39,8 @@ NameWord = Annotated[
 ]
 FilePath = Annotated[str, WithJsonSchema(_PATH | {"pattern": r"^[^/\\\x00-\x1f\x7f][^\\\x00-\x1f\x7f]*$"})]
 TargetWord = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{TARGET.pattern}$"})]
-BuildArgs = Annotated[dict[str, str], WithJsonSchema(_BUILD_ARGS)]
+BuildArgs = Annotated[dict[str, str], AtMost(MOST_BUILD_ARGS, "names"), WithJsonSchema(_BUILD_ARGS)]
+SecretNames = Annotated[list[str], AtMost(_MOST_SECRETS, "names"), Field(max_length=_MOST_SECRETS)]
 Word = Annotated[
     str,
     Field(max_length=LONGEST_WORD),

@@ -56,7 +56,9 @@ class ImageOrder:
         _check_build_args(self.build_args)
         if self.target is not None and not TARGET.fullmatch(self.target):
             raise RequestInvalid(
-                "target must be the name of a build stage: letters, digits, '.', '_' and '-'.", field="target"
+                "target must be the name of a build stage: letters, digits, '.', '_' and '-', 128 at most, beginning"
+                " with a letter or a digit.",
+                field="target",
             )
         if not _FIRST_PRIORITY <= self.priority <= _LAST_PRIORITY:
             raise RequestInvalid("priority must be 1 (first) to 5 (last).", field="priority")
@@ -80,17 +82,19 @@ def check_repo(repo: str) -> str:
     """Return `repo`; raise RequestInvalid when it is not `owner/name` as GitHub spells it."""
     if not REPO.fullmatch(repo) or repo.split("/")[1] in {".", ".."}:
         raise RequestInvalid(
-            "repo must be 'owner/name' as GitHub spells it: letters, digits, '-', '_' and '.'.", field="repo"
+            "repo must be 'owner/name' as GitHub spells it: an owner of up to 39 letters, digits, '-' and '_', and a"
+            " name of up to 100 of these and '.'.",
+            field="repo",
         )
     return repo
 
 
 def check_dockerfile_path(path: str) -> str:
     """Return `path`; raise RequestInvalid when it is not a plain relative path that stays in the tree."""
-    _check_whole_characters("dockerfile_path", path)
+    _check_path_characters("dockerfile_path", path)
     parts = PurePosixPath(path).parts
     is_plain = parts and not path.startswith("/") and not path.endswith("/") and ".." not in parts
-    if not is_plain or "\\" in path or _CONTROL.search(path) or len(path) > LONGEST_PATH:
+    if not is_plain:
         raise RequestInvalid(
             "dockerfile_path must be a path inside the repository, such as 'Dockerfile' or 'service/Dockerfile'.",
             field="dockerfile_path",
@@ -100,13 +104,23 @@ def check_dockerfile_path(path: str) -> str:
 
 def check_context_path(path: str) -> str:
     """Return `path`; raise RequestInvalid when it is not a plain relative path that stays in the tree."""
-    _check_whole_characters("context", path)
+    _check_path_characters("context", path)
     is_plain = path and not path.startswith("/") and ".." not in PurePosixPath(path).parts
-    if not is_plain or "\\" in path or _CONTROL.search(path) or len(path) > LONGEST_PATH:
+    if not is_plain:
         raise RequestInvalid(
             "context must be a folder of the repository, such as 'service', or '.' for its root.", field="context"
         )
     return path
+
+
+def _check_path_characters(field: str, path: str) -> None:
+    _check_whole_characters(field, path)
+    if len(path) > LONGEST_PATH:
+        raise RequestInvalid(f"{field} may have {LONGEST_PATH} characters at most.", field=field)
+    if "\\" in path or _CONTROL.search(path):
+        raise RequestInvalid(
+            f"{field} may hold no backslash and no control character; write '/' between folders.", field=field
+        )
 
 
 def _check_whole_characters(field: str, text: str) -> None:
@@ -121,11 +135,17 @@ def _check_build_args(build_args: dict[str, str]) -> None:
     for name, value in build_args.items():
         if not BUILD_ARG_NAME.fullmatch(name):
             raise RequestInvalid(
-                f"build_args: '{_shown(name)}' is no name of an argument (letters, digits and '_').", field="build_args"
+                f"build_args: '{_shown(name)}' is no name of an argument: letters, digits and '_', 100 at most, not"
+                " beginning with a digit.",
+                field="build_args",
             )
-        if len(value) > LONGEST_BUILD_ARG or "\x00" in value or _LONE_SURROGATE.search(value):
+        if len(value) > LONGEST_BUILD_ARG:
             raise RequestInvalid(
-                f"build_args: the value of '{name}' is longer than {LONGEST_BUILD_ARG} characters, or no text.",
+                f"build_args: the value of '{name}' has more than {LONGEST_BUILD_ARG} characters.", field="build_args"
+            )
+        if "\x00" in value or _LONE_SURROGATE.search(value):
+            raise RequestInvalid(
+                f"build_args: the value of '{name}' holds a NUL or half a character, which no argument can.",
                 field="build_args",
             )
     if sum(len(name) + len(value) for name, value in build_args.items()) > _LONGEST_BUILD_ARGS:

@@ -40,45 +40,46 @@ def normalise_name(name: str) -> str:
     Raises RequestInvalid for what is not a plain image name: another grammar, a tag or digest in it, a reserved name.
     """
     domain, path = _split_domain(name)
-    if _IPV6_HOST.fullmatch(domain):  # newer engines take it; Docker 20.10 fails when the image is tagged
-        raise RequestInvalid(
-            "image_name names its registry by an IPv6 address, which older Docker engines refuse; use a host name.",
-            field="image_name",
-        )
-    is_valid = _DOMAIN_ONLY.fullmatch(domain) and _PATH.fullmatch(path)
     short = _short_form(domain, path)
-    # the short form must not read as something else: another host's image, or an image's id
-    if not is_valid or _split_domain(short) != (domain, path) or _IMAGE_ID.fullmatch(short):
-        raise RequestInvalid(
-            "image_name must be an image name as Docker knows it, without tag or digest: lower-case letters and digits,"
-            " parts joined by '.', '_', '-' or '/', such as 'team/app' or 'registry.example.com/team/app'.",
-            field="image_name",
-        )
-    _check_length(len(f"{domain}/{path}"))
-    _check_port(domain)
-    if short.startswith(RESERVED_PREFIX):
-        raise RequestInvalid(
-            f"image_name must not begin with '{RESERVED_PREFIX}': those names are Slipway's own.", field="image_name"
-        )
+    length = len(domain) + 1 + len(path)
+    complaint = _too_long(length) if length > LONGEST_NAME else _complaint(domain, path, short)
+    if complaint is not None:
+        raise RequestInvalid(f"image_name {complaint}", field="image_name")
     return short
 
 
-def _check_length(length: int) -> None:
-    if length > LONGEST_NAME:
-        raise RequestInvalid(
-            f"image_name may have {LONGEST_NAME} characters at most, where one without a registry counts as"
-            f" '{_DEFAULT_DOMAIN}/{_DEFAULT_NAMESPACE}…'; this one has {length}.",
-            field="image_name",
-        )
+def _too_long(length: int) -> str:
+    return (
+        f"may have {LONGEST_NAME} characters at most, where one without a registry counts as"
+        f" '{_DEFAULT_DOMAIN}/{_DEFAULT_NAMESPACE}…'; this one has {length}."
+    )
 
 
-def _check_port(domain: str) -> None:
+def _complaint(domain: str, path: str, short: str) -> str | None:
+    """Say what is wrong with a name of bearable length, as it goes on after "image_name"; None when nothing is."""
     port = domain.partition(":")[2]
-    if port and not (_PORT.fullmatch(port) and int(port) <= _LARGEST_PORT):
-        raise RequestInvalid(
-            f"image_name names a port of its registry that is none: 1 to {_LARGEST_PORT}, in plain digits.",
-            field="image_name",
-        )
+    complaints = {
+        # newer engines take it; Docker 20.10 fails when the image is tagged
+        "names its registry by an IPv6 address, which older Docker engines refuse; use a host name.": (
+            _IPV6_HOST.fullmatch(domain)
+        ),
+        "must be an image name as Docker knows it, without tag or digest: lower-case letters and digits, parts joined"
+        " by '.', '_', '-' or '/', such as 'team/app' or 'registry.example.com/team/app'.": (
+            not (_DOMAIN_ONLY.fullmatch(domain) and _PATH.fullmatch(path))
+        ),
+        # the short form must not mean something else
+        f"would read like an image at another registry, '{short}', once it is shortened; begin it with another word.": (
+            _split_domain(short) != (domain, path)
+        ),
+        "reads like an image's id, which is what Docker would take it for; add a word to it.": (
+            _IMAGE_ID.fullmatch(short)
+        ),
+        f"names a port of its registry that is none: 1 to {_LARGEST_PORT}, in plain digits.": (
+            port and not (_PORT.fullmatch(port) and int(port) <= _LARGEST_PORT)
+        ),
+        f"must not begin with '{RESERVED_PREFIX}': those names are Slipway's own.": short.startswith(RESERVED_PREFIX),
+    }
+    return next((words for words, is_so in complaints.items() if is_so), None)
 
 
 def attempt_reference(build_id: object, token: int) -> str:

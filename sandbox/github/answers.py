@@ -19,6 +19,7 @@ Json = dict[str, Any]
 DOCUMENTATION_URL = "https://docs.github.com/rest"
 
 _PERSON = re.compile(r"(?P<name>.*?) ?<(?P<email>[^>]*)> (?P<seconds>\d+) [+-]\d{4}")
+_LAST_SECOND = 253_402_300_799  # of the year 9999; git knows later ones
 _UNSIGNED: Json = {"verified": False, "reason": "unsigned", "signature": None, "payload": None, "verified_at": None}
 
 
@@ -149,7 +150,7 @@ def _person(line: str) -> Json | None:
     match = _PERSON.fullmatch(line)
     if match is None:
         return None
-    date = datetime.fromtimestamp(int(match["seconds"]), UTC)
+    date = datetime.fromtimestamp(min(int(match["seconds"][:15]), _LAST_SECOND), UTC)
     return {"name": match["name"], "email": match["email"], "date": date.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 

@@ -78,5 +78,11 @@ class PreconditionFailed(DomainError):
     code, status = "precondition_failed", 412
 
 
+class ServerStopping(DomainError):
+    """This process was stopped, and the request took longer than it could wait."""
+
+    code, status, retryable = "server_stopping", 503, True
+
+
 class QueueFull(DomainError):
     code, status, retryable = "queue_full", 503, True

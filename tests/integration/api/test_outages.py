@@ -116,6 +116,22 @@ async def test_a_database_that_cannot_write_is_503_and_keeps_no_key(
     assert (taken.status_code, "idempotency-replayed" in taken.headers) == (201, False)
 
 
+async def test_who_is_still_waiting_when_the_server_must_end_is_told_so(server: RunningApi, database: Database) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("LOCK TABLE builds IN ACCESS EXCLUSIVE MODE"))
+        waiting = asyncio.create_task(server.http.post(IMAGES, json=order_of()))
+        await eventually(lambda: _running(server), lambda count: count > 0)
+        await server.stop()
+        answer = await waiting
+    assert (answer.status_code, answer.json()["code"]) == (503, "server_stopping")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def _running(server: RunningApi) -> int:
+    return len(server.server.server_state.tasks)
+
+
 @asynccontextmanager
 async def _process(**environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run `python -m api` as the supervisor does."""

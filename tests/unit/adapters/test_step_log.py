@@ -127,6 +127,18 @@ def test_a_step_that_failed_itself_came_after_cached_ones() -> None:
     assert b" ---> Using cache\n" in text
 
 
+@pytest.mark.parametrize(
+    ("digits", "code"), [("137", 137), ("9" * 9, 999_999_999), ("9" * 10, None), ("9" * 5000, None)]
+)
+def test_an_exit_code_that_no_program_has_is_none(digits: str, code: int | None) -> None:
+    log = StepLog()
+    error = f"exit code: {digits}"  # a frontend of the Dockerfile's own choice words its errors itself
+    log.feed(announced(TraceVertex("run", "[1/1] RUN odd", False, 1, 2, error)))
+    failure = log.failure(error)
+    assert failure is not None
+    assert failure.exit_code == code
+
+
 def test_a_step_that_runs_is_not_cached_whatever_the_engine_takes_it_for() -> None:
     log = StepLog()
     run = TraceVertex("run", "[1/2] RUN slow", started=700)

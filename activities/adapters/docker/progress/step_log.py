@@ -30,7 +30,7 @@ LOST = (
 )
 UNREADABLE = "The engine sent a part of this log in a form that could not be read"
 
-_EXIT_CODE = re.compile(r"exit code: (\d+)\s*\Z")
+_EXIT_CODE = re.compile(r"exit code: (\d{1,9})\s*\Z")
 _CANCELLED = "context canceled"
 
 _LONGEST_HEADER = 4000

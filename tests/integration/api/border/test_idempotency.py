@@ -106,6 +106,14 @@ async def test_a_key_must_be_visible_and_short(server: RunningApi, key: str) -> 
     assert (await server.http.get(PATH)).json() == []
 
 
+async def test_of_two_keys_none_is_taken(server: RunningApi) -> None:
+    for second in ("order-1", "order-2"):
+        headers = [("Idempotency-Key", "order-1"), ("Idempotency-Key", second)]
+        answer = await server.http.post(PATH, json=order_of(), headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
+    assert (await server.http.get(PATH)).json() == []
+
+
 async def test_who_repeats_and_waits_gets_the_final_row(server: RunningApi) -> None:
     first = await server.http.post(PATH, json=order_of(), headers=KEY)
     builder = ReportingBuilder(server.api.given.requests, server.api.given.hints)

@@ -51,6 +51,55 @@ async def test_a_wrong_value_is_named_in_a_sentence_that_says_what_it_must_be(
     _check(answer, ["body", *change, *inner], sentence)
 
 
+LONG_PATH = "may have 500 characters at most."
+NO_ARGUMENT = "is no name of an argument: letters, digits and '_', 100 at most, not beginning with a digit."
+NO_STAGE = (
+    "target must be the name of a build stage: letters, digits, '.', '_' and '-', 128 at most, beginning with a letter"
+    " or a digit."
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"dockerfile_path": "d/" * 250 + "D"}, f"dockerfile_path {LONG_PATH}"),
+        ({"context": "d/" * 251}, f"context {LONG_PATH}"),
+        ({"build_args": {"A" * 101: ""}}, f"build_args: '{'A' * 50}' {NO_ARGUMENT}"),
+        ({"build_args": {"1A": ""}}, f"build_args: '1A' {NO_ARGUMENT}"),
+        ({"build_args": {"A": "x" * 4097}}, "build_args: the value of 'A' has more than 4096 characters."),
+        (
+            {"build_args": {"A": "\x00"}},
+            "build_args: the value of 'A' holds a NUL or half a character, which no argument can.",
+        ),
+        ({"build_args": {f"A{number}": "" for number in range(101)}}, "build_args may hold 100 names at most."),
+        ({"build_args": {f"A{number}": 1 for number in range(101)}}, "build_args may hold 100 names at most."),
+        ({"secrets": [1] * 101}, "secrets may hold 100 names at most."),
+        ({"target": "x" * 129}, NO_STAGE),
+        ({"target": "-x"}, NO_STAGE),
+        (
+            {"image_name": "0123456789abcdef" * 4},
+            "image_name reads like an image's id, which is what Docker would take it for; add a word to it.",
+        ),
+    ],
+    ids=range(12),
+)
+async def test_what_is_said_of_a_value_is_true_for_it(
+    bystander: RunningApi, change: dict[str, Any], sentence: str
+) -> None:
+    answer = await bystander.http.post(IMAGES, json=order_of() | change)
+    assert (answer.status_code, answer.json()["detail"]) == (422, sentence)
+
+
+async def test_a_body_that_is_wrong_in_a_million_places_is_refused_by_one_sentence(bystander: RunningApi) -> None:
+    for name, items in (("secrets", b"[" + b"1," * 7_000_000 + b"1]"), ("repo", b"[" * 500 + b"]" * 500)):
+        body = (
+            b'{"tag":"v1","commit_sha":"0123456","image_name":"x","repo":"a/b","' + name.encode() + b'":' + items + b"}"
+        )
+        answer = await bystander.http.post(IMAGES, content=body, headers=JSON)
+        assert answer.status_code == 422
+        assert len(answer.json()["errors"]) == 1
+
+
 async def test_a_value_that_is_missing_is_named(bystander: RunningApi) -> None:
     order = order_of()
     del order["commit_sha"]
