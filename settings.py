@@ -138,8 +138,12 @@ class Settings(DataPlace):
     )
     github_timeout: timedelta = Field(default=timedelta(seconds=30), description="longest silence of GitHub")
     source_max_bytes: int = Field(default=512 * MEBIBYTE, description="largest source tarball, compressed")
-    source_max_unpacked_bytes: int = Field(default=2048 * MEBIBYTE, description="largest source tree, unpacked")
-    source_max_entries: int = Field(default=100_000, description="most files and folders in a source tree")
+    source_max_unpacked_bytes: int = Field(
+        default=2048 * MEBIBYTE, description="most bytes that a build unpacks of a source"
+    )
+    source_max_entries: int = Field(
+        default=100_000, description="most files and folders that a build unpacks of a source"
+    )
     source_timeout: timedelta = Field(default=timedelta(minutes=10), description="longest download of a source tarball")
 
     # the worker

@@ -158,6 +158,35 @@ def test_the_context_is_sent_as_it_is_with_root_as_owner(tree: Path) -> None:
     assert {(entry.uid, entry.gid, entry.uname, entry.gname) for entry in entries} == {(0, 0, "", "")}
 
 
+@pytest.mark.parametrize("size", [8 * 1024**3, 8 * 1024**3 + 1])
+def test_a_file_of_more_than_a_header_can_count_is_announced_behind_a_plain_beginning(tree: Path, size: int) -> None:
+    fill(tree, "Dockerfile")
+    with (tree / "0").open("wb") as file:
+        file.truncate(size)
+    beginning = bytearray()
+
+    def take(piece: bytes) -> None:
+        beginning.extend(piece)
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        write_context(locate_context(tree, "Dockerfile"), take)
+    with tarfile.open(fileobj=io.BytesIO(beginning[: 16 * tarfile.BLOCKSIZE]), mode="r|", ignore_zeros=True) as tar:
+        first, second = tar.next(), tar.next()
+    assert first is not None
+    assert (first.name, first.pax_headers) == (".", {})
+    assert second is not None
+    assert (second.name, second.size) == ("0", size)
+
+
+def test_links_in_the_context_are_not_looked_behind(tree: Path) -> None:
+    fill(tree, "Dockerfile", "a")
+    for number, target in enumerate(("/", "..", "../outside", "/proc/self", ".")):
+        (tree / f"link{number}").symlink_to(target)
+    assert names(tree) == ["Dockerfile", "a", "link0", "link1", "link2", "link3", "link4"]
+    assert write_context(locate_context(tree, "Dockerfile"), lambda _piece: None).size_bytes == len("Dockerfilea")
+
+
 def test_equal_trees_give_equal_bytes(tmp_path: Path) -> None:
     streams = []
     for name, paths in (
