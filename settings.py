@@ -32,6 +32,7 @@ MEBIBYTE = 1024 * 1024
 _SECRET_NAME = re.compile("key|secret|token|password", re.IGNORECASE)  # a region must not be blacked out in logs
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 _SHORTEST_PASSWORD = 8
+_SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _DURATIONS = (
     "github_timeout",
     "source_timeout",
@@ -163,6 +164,13 @@ class Settings(DataPlace):
         default="auto",
         description="Docker's plugin buildx, which drives builds: auto (if found), off (the plain API), or a path",
     )
+    build_secrets: Annotated[dict[str, Path], NoDecode] = Field(
+        default_factory=dict,
+        description="secrets that builds may mount: name=file on this host, separated by commas",
+    )
+    build_ssh_agent: Path | None = Field(
+        default=None, description="socket of an SSH agent that build steps may use (`RUN --mount=type=ssh`)"
+    )
     build_timeout: timedelta = Field(default=timedelta(hours=3), description="longest build of one image")
     base_image_timeout: timedelta = Field(
         default=timedelta(minutes=5), description="longest silence of a registry while a build waits for an image"
@@ -218,6 +226,23 @@ class Settings(DataPlace):
         if duration <= timedelta(0):
             raise ValueError("a time must be longer than nothing")
         return duration
+
+    @field_validator("build_secrets", mode="before")
+    @classmethod
+    def _name_files(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.strip().partition("=") for pair in value.split(",") if pair.strip()]
+        if not all(_SECRET_NAME.fullmatch(name) and path for name, _, path in pairs):
+            raise ValueError("build secrets are name=file, separated by commas, such as npm=/etc/slipway/npm-token")
+        return {name: Path(path).absolute() for name, _, path in pairs}
+
+    @field_validator("build_ssh_agent", mode="after")
+    @classmethod
+    def _is_one_path(cls, value: Path | None) -> Path | None:
+        if value is not None and "," in str(value):
+            raise ValueError("the path of the agent's socket must not hold a comma")
+        return value
 
     @field_validator("database_url", mode="after")
     @classmethod

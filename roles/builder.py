@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 from temporalio.worker import Worker
 
+from activities.adapters.docker.buildx.mounts import Mounts
 from activities.adapters.docker.buildx.plugin import chosen_buildx
 from activities.adapters.docker.engine import DockerEngine
 from activities.builder.host import BuilderHost
@@ -20,7 +21,11 @@ async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Wor
     settings = parts.settings
     buildx = await asyncio.to_thread(chosen_buildx, settings.buildx, settings.data_dir)
     engine = DockerEngine(
-        settings.engine_url, settings.secrets(), buildx=buildx, silence_limit=settings.base_image_timeout
+        settings.engine_url,
+        settings.secrets(),
+        buildx=buildx,
+        mounts=Mounts(settings.build_secrets, settings.build_ssh_agent),
+        silence_limit=settings.base_image_timeout,
     )
     await stack.enter_async_context(parts.pools.builder.sole_holder(f"builder {settings.builder_name}"))
     identity = BuilderIdentity(settings.builder_name, settings.builder_slots, parts.instance, settings.build_timeout)

@@ -217,6 +217,7 @@ class ExecutionRun:
                 "managed_by": "slipway",
             },
             build_args=inputs.build_args,
+            secrets=inputs.secrets,
             target=inputs.target,
         )
 

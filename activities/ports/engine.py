@@ -40,6 +40,7 @@ class EngineBuildRequest:
     target: str | None
     context_name: str = "."  # the context's path in the source, for words
     dockerfile_file: Path | None = None  # a regular file, maybe outside the context; no link leads to it
+    secrets: tuple[str, ...] = ()  # names of what its steps may mount; the engine's adapter knows the values
     ignore_file: Path | None = None  # likewise; with a dockerfile_file, None is no rules
 
 

@@ -58,7 +58,11 @@ class ImageRequest(BaseModel):
         " values together up to 65536",
     )
     target: TargetWord | None = Field(default=None, description="stage of the Dockerfile to build")
-    secrets: SecretNames | None = Field(default=None, description="names of stored secrets")
+    secrets: SecretNames | None = Field(
+        default=None,
+        description="names of secrets that steps may mount (`RUN --mount=type=secret,id=<name>`), up to 20; their files"
+        " are named on the builder host in SLIPWAY_BUILD_SECRETS, and a build fails where one is missing",
+    )
     force_rebuild: bool | None = Field(default=None, description="build again what is in success; false by default")
     priority: Annotated[int, IntegerFrom(1, 5)] | None = Field(
         default=None, description="1 first, 5 last; 3 by default"

@@ -15,12 +15,13 @@ from models.rules.image_order import (
     LONGEST_PATH,
     LONGEST_WORD,
     MOST_BUILD_ARGS,
+    MOST_SECRETS,
     REPO,
+    SECRET,
     TARGET,
 )
 from models.rules.image_reference import LONGEST_NAME, LONGEST_TAG, NAME, TAG
 
-_MOST_SECRETS = 100
 _PATH = {"type": "string", "minLength": 1, "maxLength": LONGEST_PATH}
 _BUILD_ARGS = {
     "type": "object",
@@ -40,7 +41,18 @@ NameWord = Annotated[
 FilePath = Annotated[str, WithJsonSchema(_PATH | {"pattern": r"^[^/\\\x00-\x1f\x7f][^\\\x00-\x1f\x7f]*$"})]
 TargetWord = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{TARGET.pattern}$"})]
 BuildArgs = Annotated[dict[str, str], AtMost(MOST_BUILD_ARGS, "names"), WithJsonSchema(_BUILD_ARGS)]
-SecretNames = Annotated[list[str], AtMost(_MOST_SECRETS, "names"), Field(max_length=_MOST_SECRETS)]
+SecretNames = Annotated[
+    list[str],
+    AtMost(MOST_SECRETS, "names"),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "maxItems": MOST_SECRETS,
+            "uniqueItems": True,
+            "items": {"type": "string", "pattern": f"^{SECRET.pattern}$"},
+        }
+    ),
+]
 Word = Annotated[
     str,
     Field(max_length=LONGEST_WORD),

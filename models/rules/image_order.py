@@ -13,6 +13,8 @@ REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100}", re.AS
 COMMIT = re.compile(r"[0-9a-fA-F]{7,40}", re.ASCII)
 BUILD_ARG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+MOST_SECRETS = 20
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON can spell them, UTF-8 cannot
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FIRST_PRIORITY, _LAST_PRIORITY = 1, 5
@@ -69,8 +71,7 @@ class ImageOrder:
                 raise RequestInvalid(
                     f"{name} may have {LONGEST_WORD} characters at most, and no control characters.", field=name
                 )
-        if self.secrets:
-            raise RequestInvalid(f"There is no such secret: '{_shown(self.secrets[0])}'.", field="secrets")
+        _check_secrets(self.secrets)
 
     @property
     def name_key(self) -> str:
@@ -127,6 +128,20 @@ def _check_whole_characters(field: str, text: str) -> None:
     """Raise RequestInvalid when neither the database nor an answer could hold this text, which is not Unicode's."""
     if _LONE_SURROGATE.search(text):
         raise RequestInvalid(f"{field} must be a string without lone surrogates.", field=field)
+
+
+def _check_secrets(names: tuple[str, ...]) -> None:
+    """Only names: whether there is such a secret is known to the host that builds."""
+    if len(names) > MOST_SECRETS:
+        raise RequestInvalid(f"secrets may hold {MOST_SECRETS} names at most.", field="secrets")
+    for name in names:
+        if not SECRET.fullmatch(name):
+            raise RequestInvalid(
+                f"secrets: '{_shown(name)}' is no name of a secret (letters, digits, '.', '_', '-').",
+                field="secrets",
+            )
+    if len(set(names)) < len(names):
+        raise RequestInvalid("secrets may name each secret once.", field="secrets")
 
 
 def _check_build_args(build_args: dict[str, str]) -> None:

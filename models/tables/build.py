@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from models.rules.build_lifecycle import BuildStatus, StateCode
 from models.rules.identifiers import new_id
-from models.tables.columns import created_at_column, json_column, notices_column, text_column, time_column
+from models.tables.columns import created_at_column, json_column, text_column, texts_column, time_column
 
 _IS_OPEN = "status IN ('pending', 'running')"
 # waiting for its turn: not yet at the state that needs a slot; what the queue limit counts
@@ -71,6 +71,7 @@ class Build(SQLModel, table=True):
     context: str | None = text_column(default=None)  # None: the Dockerfile's own folder
     target: str | None = text_column(default=None)
     build_args: dict[str, str] = json_column(default_factory=dict, nullable=False)
+    secrets: list[str] = texts_column()  # of what its steps may mount; the values are the builder's
     cancel_requested_at: datetime | None = time_column(default=None)
     cancel_requested_by: str | None = text_column(default=None)
     resume_from: int | None = Field(default=None)
@@ -91,7 +92,7 @@ class Build(SQLModel, table=True):
     host_queue: str | None = text_column(default=None)
     cancel_receipt: dict[str, Any] | None = json_column(default=None)
     image_id: int | None = Field(default=None)
-    notices: list[str] = notices_column()
+    notices: list[str] = texts_column()
 
     # whose reports count
     run_id: str | None = text_column(default=None)

@@ -50,8 +50,8 @@ def json_column(**options: Any) -> Any:  # noqa: ANN401
     return Field(sa_type=_StorableJson, **options)
 
 
-def notices_column() -> Any:  # noqa: ANN401
-    """Return a list of sentences, empty unless something is said."""
+def texts_column() -> Any:  # noqa: ANN401
+    """Return a list of texts, empty unless something is said; with a default, since older releases write without."""
     return json_column(default_factory=list, nullable=False, sa_column_kwargs={"server_default": text("'[]'")})
 
 

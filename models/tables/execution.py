@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import BigInteger, CheckConstraint, Column, Date, Identity, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from models.tables.columns import created_at_column, notices_column, text_column, time_column
+from models.tables.columns import created_at_column, text_column, texts_column, time_column
 
 LEASE = timedelta(seconds=15)  # of an execution; its builder prolongs it
 SEEN_WITHIN = timedelta(seconds=15)  # a builder that was not seen for longer is not live
@@ -55,7 +55,7 @@ class BuildExecution(SQLModel, table=True):
     error_code: str | None = text_column(default=None)
     failing_step: str | None = text_column(default=None)
     exit_code: int | None = Field(default=None)
-    notices: list[str] = notices_column()
+    notices: list[str] = texts_column()
     log_day: date = Field(sa_type=Date)  # the partition that holds this log
     log_bytes: int | None = Field(default=None, sa_type=BigInteger)  # known at the end
     log_loss: str | None = text_column(default=None)  # what the engine clipped or lost, as a sentence

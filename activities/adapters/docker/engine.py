@@ -16,6 +16,7 @@ from activities.adapters.docker.asked_facts import AskedFacts
 from activities.adapters.docker.buildx.account import ClientAccount
 from activities.adapters.docker.buildx.conversation import BuildxConversation
 from activities.adapters.docker.buildx.definition import BuildFiles
+from activities.adapters.docker.buildx.mounts import Mounts
 from activities.adapters.docker.buildx.plugin import BuildxPlugin
 from activities.adapters.docker.buildx.unicode import is_unicode
 from activities.adapters.docker.conversation import Account, Conversation
@@ -24,11 +25,13 @@ from activities.adapters.docker.plain.connection import ask
 from activities.adapters.docker.plain.conversation import PlainConversation
 from activities.adapters.docker.running_build import RunningBuild
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo
-from models.rules.errors.engine import EngineRefused, EngineUnreachable, ImageGone
+from models.rules.errors.engine import EngineRefused, EngineUnreachable, ImageGone, SecretUnavailable
 
 _ANSWER_SECONDS = 10
 _UNTAGGED = "<none>:<none>"
 _UNAVAILABLE = 502
+
+_NO_UNICODE = "a name, link or ignore rule in the context that is no Unicode keeps it from a session"
 
 Answer = TypeVar("Answer")
 
@@ -47,12 +50,14 @@ class DockerEngine:
         redacted_values: Iterable[str | bytes] = (),
         *,
         buildx: BuildxPlugin | None = None,
+        mounts: Mounts | None = None,
         stuck_patience: timedelta = timedelta(minutes=10),
         silence_limit: timedelta = timedelta(minutes=5),
     ) -> None:
         self._url = url
         self._redacted_values = tuple(redacted_values)
         self._buildx = buildx
+        self._mounts = mounts or Mounts()
         self._clips_at: str | None = None
         self._stuck_patience = stuck_patience
         self._silence_limit = silence_limit
@@ -94,10 +99,13 @@ class DockerEngine:
         self._clips_at = limit
 
     def _talk(self, request: EngineBuildRequest, work_dir: Path, api_version: str) -> tuple[Conversation, Account]:
+        """Blocks. Raises SecretUnavailable."""
         if self._buildx is None or not is_unicode(request):
+            _refuse_secrets(request, "it has no plugin buildx" if self._buildx is None else _NO_UNICODE)
             return PlainConversation(self._url, api_version, request), EngineAnswer(self._redacted_values)
-        files = BuildFiles(request, work_dir / "client")
-        account = ClientAccount(files.metadata, files.target, self._redacted_values)
+        values = self._mounts.values(request.secrets)
+        files = BuildFiles(request, work_dir / "client", self._mounts)
+        account = ClientAccount(files.metadata, files.target, (*self._redacted_values, *values))
         return BuildxConversation(self._buildx.path, self._url, files), account
 
     async def image(self, reference: str) -> EngineImage | None:
@@ -157,6 +165,11 @@ class DockerEngine:
                 ask(self._url, "GET", "/_ping")  # docker-py leaves its socket open when nobody answers
                 self._client = APIClient(self._url, version="auto", timeout=_ANSWER_SECONDS)
             return self._client
+
+
+def _refuse_secrets(request: EngineBuildRequest, why: str) -> None:
+    if request.secrets:
+        raise SecretUnavailable(f"The builder cannot give this build its secrets over the plain API, and {why}.")
 
 
 def _inspected(client: APIClient, reference: str) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ class BuildInputs:
     context: str | None  # a folder of the repository; None: the Dockerfile's own
     target: str | None
     build_args: dict[str, str]
+    secrets: tuple[str, ...]
 
 
 class BuildReading:
@@ -37,4 +38,5 @@ class BuildReading:
             context=row.context,
             target=row.target,
             build_args=row.build_args,
+            secrets=tuple(row.secrets),
         )

@@ -170,6 +170,7 @@ def _build_columns(order: ImageOrder, build_id: UUID, image_id: int, generation:
         "context": order.context,
         "target": order.target,
         "build_args": order.build_args,
+        "secrets": list(order.secrets),
         "paused": False,
         "status": BuildStatus.PENDING,
         "current_state": 0,

@@ -27,6 +27,12 @@ class DockerBuildFailed(DomainError):
         self.exit_code = exit_code
 
 
+class SecretUnavailable(DomainError):
+    """A build asks for a secret that its builder cannot give it."""
+
+    code, status = "secret_unavailable", 422
+
+
 class ForeignImage(DomainError):
     """The engine holds an image under this name that Slipway did not make."""
 

@@ -30,6 +30,7 @@ class Choices(TypedDict, total=False):
     labels: Mapping[str, str]
     target: str
     dockerfile_path: str
+    secrets: tuple[str, ...]
     tag: str
 
 
@@ -59,6 +60,7 @@ class Workshop:
             labels={LABEL: self.marker, **choices.get("labels", {})},
             build_args=choices.get("build_args", {}),
             target=choices.get("target"),
+            secrets=choices.get("secrets", ()),
         )
         return await self.engine.start_build(request, work)
 

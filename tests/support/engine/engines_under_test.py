@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from activities.adapters.docker.buildx.mounts import Mounts
 from activities.adapters.docker.buildx.plugin import BuildxPlugin
 from activities.adapters.docker.engine import DockerEngine
 from standalone.engine.base_image import ensure_base_image
@@ -32,8 +33,8 @@ class EngineUnderTest:
     takes_any_platform: bool = False
     buildx: BuildxPlugin | None = None  # None: builds go over the plain API
 
-    def adapter(self, secrets: Iterable[str] = ()) -> DockerEngine:
-        return DockerEngine(self.url, secrets, buildx=self.buildx)
+    def adapter(self, secrets: Iterable[str] = (), mounts: Mounts | None = None) -> DockerEngine:
+        return DockerEngine(self.url, secrets, buildx=self.buildx, mounts=mounts)
 
 
 @asynccontextmanager

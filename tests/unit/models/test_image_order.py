@@ -151,9 +151,22 @@ def test_what_is_no_build_stages_name_is_refused_as_target(target: str) -> None:
         order(target=target)
 
 
-def test_a_secret_that_nobody_keeps_is_named_and_refused() -> None:
-    with pytest.raises(RequestInvalid, match=r"no such secret: 'npm\?token'"):
-        order(secrets=("npm\ntoken",))
+@pytest.mark.parametrize("name", ["npm", "NPM_TOKEN", "a.b-c", "0", "x" * 100])
+def test_secrets_are_taken_by_their_names(name: str) -> None:
+    assert order(secrets=(name,)).secrets == (name,)
+
+
+@pytest.mark.parametrize("name", ["", "npm\ntoken", "../x", "a,b", "id=x", "-x", "x" * 101, "ä"])
+def test_what_is_no_secrets_name_is_quoted_and_refused(name: str) -> None:
+    with pytest.raises(RequestInvalid, match="is no name of a secret"):
+        order(secrets=(name,))
+
+
+def test_too_many_secrets_and_one_named_twice_are_refused() -> None:
+    with pytest.raises(RequestInvalid, match="20 names at most"):
+        order(secrets=tuple(map(str, range(21))))
+    with pytest.raises(RequestInvalid, match="once"):
+        order(secrets=("npm", "npm"))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from activities.adapters.docker.buildx.mounts import Mounts
 from activities.ports.engine import EngineBuildRequest
 
 _NO_TARGET_NAME = re.compile(r"[^A-Za-z0-9_-]")
@@ -20,13 +20,14 @@ _TEMPLATE_MARK = re.compile(r"([$%])\{")
 class BuildFiles:
     """What lies in a build's own folder for the client. `target` is what the build is called there, and in a `ps`."""
 
-    def __init__(self, request: EngineBuildRequest, folder: Path) -> None:
+    def __init__(self, request: EngineBuildRequest, folder: Path, mounts: Mounts) -> None:
         self.folder = folder
         self.definition = folder / "definition.json"
         self.metadata = folder / "metadata.json"
         self.config = folder / "config"
         self.target = _NO_TARGET_NAME.sub("_", request.engine_build_id)
         self._request = request
+        self._mounts = mounts
 
     def write(self) -> None:
         """Make the folder, which only we may read, and all that the client needs in it. Blocks; raises OSError."""
@@ -37,12 +38,15 @@ class BuildFiles:
             "context": str(request.context_dir),
             "dockerfile": str(_dockerfile(request, self.folder / "dockerfile")),
             "tags": [request.tag],
-            "labels": _literal(request.labels),
-            "args": _literal(request.build_args),
+            "labels": dict(request.labels),
+            "args": dict(request.build_args),
+            "secret": [_csv(f"id={name}", f"src={self._mounts.secrets[name]}") for name in request.secrets],
         }
+        if self._mounts.ssh_agent is not None:
+            target["ssh"] = [f"default={self._mounts.ssh_agent}"]
         if request.target is not None:
             target["target"] = request.target
-        self.definition.write_text(json.dumps({"target": {self.target: target}}))
+        self.definition.write_text(json.dumps({"target": {self.target: _literal(target)}}))
 
 
 def _dockerfile(request: EngineBuildRequest, folder: Path) -> Path:
@@ -63,12 +67,16 @@ def _dockerfile(request: EngineBuildRequest, folder: Path) -> Path:
     return copy
 
 
-def _literal(texts: Mapping[str, str]) -> dict[str, str]:
-    """Escape what the format would take for a template (HCL's JSON syntax)."""
-    return {name: _TEMPLATE_MARK.sub(r"\1\1{", text) for name, text in texts.items()}
+def _literal(value: object) -> object:
+    """Escape in all texts what the format would take for a template (HCL's JSON syntax)."""
+    if isinstance(value, str):
+        return _TEMPLATE_MARK.sub(r"\1\1{", value)
+    if isinstance(value, dict):
+        return {name: _literal(each) for name, each in value.items()}
+    return [_literal(each) for each in value] if isinstance(value, list) else value
 
 
-def csv_fields(*fields: str) -> str:
+def _csv(*fields: str) -> str:
     """Write fields of which any may hold a comma or a quote."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(fields)
