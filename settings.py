@@ -32,7 +32,7 @@ MEBIBYTE = 1024 * 1024
 _SECRET_NAME = re.compile("key|secret|token|password", re.IGNORECASE)  # a region must not be blacked out in logs
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 _SHORTEST_PASSWORD = 8
-_SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_BUILD_SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _DURATIONS = (
     "github_timeout",
     "source_timeout",
@@ -233,7 +233,7 @@ class Settings(DataPlace):
         if not isinstance(value, str):
             return value
         pairs = [pair.strip().partition("=") for pair in value.split(",") if pair.strip()]
-        if not all(_SECRET_NAME.fullmatch(name) and path for name, _, path in pairs):
+        if not all(_BUILD_SECRET.fullmatch(name) and path for name, _, path in pairs):
             raise ValueError("build secrets are name=file, separated by commas, such as npm=/etc/slipway/npm-token")
         return {name: Path(path).absolute() for name, _, path in pairs}
 

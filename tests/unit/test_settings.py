@@ -150,3 +150,26 @@ def test_a_wrong_setting_is_one_line_that_says_what_is_wanted(name: str, value: 
 @pytest.mark.parametrize(("value", "seconds"), [("90", 90), ("0.5", 0.5), ("PT10M", 600)])
 def test_a_time_is_seconds_or_an_iso_duration(value: str, seconds: float) -> None:
     assert Settings.model_validate({"build_timeout": value}).build_timeout == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("said", "files"),
+    [
+        ("npm=/etc/npm", {"npm": Path("/etc/npm")}),
+        (" npm=/etc/npm , a.b-c=/x=y ,", {"npm": Path("/etc/npm"), "a.b-c": Path("/x=y")}),
+        ("npm=token", {"npm": Path("token").absolute()}),
+    ],
+)
+def test_build_secrets_are_files_by_name(said: str, files: dict[str, Path]) -> None:
+    assert Settings(build_secrets=said).build_secrets == files
+
+
+@pytest.mark.parametrize("said", ["npm", "npm=", "=/etc/npm", "a b=/x", "../a=/x", "npm=/a,b"])
+def test_what_names_no_file_is_no_build_secret(said: str) -> None:
+    with pytest.raises(ValidationError, match="name=file"):
+        Settings(build_secrets=said)
+
+
+def test_an_agents_socket_is_one_path() -> None:
+    with pytest.raises(ValidationError, match="comma"):
+        Settings(build_ssh_agent=Path("/run/a,b"))
