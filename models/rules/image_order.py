@@ -137,7 +137,8 @@ def _check_secrets(names: tuple[str, ...]) -> None:
     for name in names:
         if not SECRET.fullmatch(name):
             raise RequestInvalid(
-                f"secrets: '{_shown(name)}' is no name of a secret (letters, digits, '.', '_', '-').",
+                f"secrets: '{_shown(name)}' is no name of a secret: letters, digits, '.', '_' and '-', 100 at most,"
+                " beginning with a letter or a digit.",
                 field="secrets",
             )
     if len(set(names)) < len(names):

@@ -73,7 +73,7 @@ NO_STAGE = (
         ),
         ({"build_args": {f"A{number}": "" for number in range(101)}}, "build_args may hold 100 names at most."),
         ({"build_args": {f"A{number}": 1 for number in range(101)}}, "build_args may hold 100 names at most."),
-        ({"secrets": [1] * 101}, "secrets may hold 100 names at most."),
+        ({"secrets": [1] * 21}, "secrets may hold 20 names at most."),
         ({"target": "x" * 129}, NO_STAGE),
         ({"target": "-x"}, NO_STAGE),
         (
