@@ -120,6 +120,18 @@ def test_what_a_cached_step_builds_on_is_cached_as_well() -> None:
     assert text.count(b" ---> Using cache\n") == 2
 
 
+@pytest.mark.parametrize("circle", [["a"], ["a", "b"], [f"v{number}" for number in range(1000)]], ids=len)
+def test_steps_that_build_on_each_other_in_a_circle_or_a_long_row_are_told(circle: list[str]) -> None:
+    inner = [
+        TraceVertex(
+            digest, f"[stage {number}/{len(circle)}] RUN {digest}", True, 900, 900, inputs=(circle[number - 2],)
+        )
+        for number, digest in enumerate(circle, 1)
+    ]
+    text = StepLog().feed(announced(*inner))
+    assert text.count(b" ---> ") in {0, len(circle)}
+
+
 def test_a_step_that_failed_itself_came_after_cached_ones() -> None:
     one = TraceVertex("one", "[1/2] RUN one", True, 900, 900)
     error = "executor failed running [/bin/sh -c false]: exit code: 1"

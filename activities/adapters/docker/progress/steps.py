@@ -54,6 +54,7 @@ class Steps:
         self._redactor = Redactor(secrets)
         self._numbered: dict[str, Step] = {}
         self.vertexes: dict[str, Vertex] = {}
+        self._users: dict[str, dict[str, None]] = {}  # who builds on a vertex, by digest
 
     @property
     def count(self) -> int:
@@ -65,6 +66,8 @@ class Steps:
             self.add(digest, new[digest].name)
         for vertex in seen:
             _learn(self.vertexes[vertex.digest], vertex)
+            for used in vertex.inputs:
+                self._users.setdefault(used, {})[vertex.digest] = None
 
     def add(self, digest: str, name: str) -> Vertex:
         """Note a vertex, also one that the engine never announced."""
@@ -77,18 +80,18 @@ class Steps:
         """Tell a vertex that is only assumed to be cached, for one that never ran, from a cached one; None: not yet."""
         if vertex.has_run or not vertex.assumed:
             return False
-        told = [self._tells(user, vertex.assumed) for user in self.vertexes.values() if vertex.digest in user.inputs]
+        # along all that was assumed at the same moment, each once: what an engine sends may go in circles
+        told, seen, ahead = set[bool | None](), {vertex.digest}, [vertex]
+        while ahead:
+            for user in map(self.vertexes.__getitem__, self._users.get(ahead.pop().digest, ())):
+                if user.digest in seen:
+                    continue
+                if user.assumed == vertex.assumed and not user.has_run:
+                    seen.add(user.digest)
+                    ahead.append(user)
+                else:
+                    told.add(_tells(user, vertex.assumed))
         return True if True in told else None if None in told else False
-
-    def _tells(self, user: Vertex, moment: int) -> bool | None:
-        """Tell whether `user`, at whose start its inputs were assumed to be cached, never came to use them."""
-        if user.assumed == moment:
-            return self.did_not_run(user)
-        if user.started != moment:
-            return False
-        if user.error:
-            return _RAN.search(user.error) is None
-        return False if user.has_ended else None
 
     def _step_of(self, name: str) -> Step:
         named = _STEP_NAME.fullmatch(name)
@@ -100,6 +103,15 @@ class Steps:
 
     def _shown(self, text: str) -> str:
         return _CONTROL.sub("", " ".join(self._redactor.whole(text.encode()).decode(errors="replace").split()))
+
+
+def _tells(user: Vertex, moment: int) -> bool | None:
+    """Tell whether `user`, at whose start its inputs were assumed to be cached, never came to use them."""
+    if user.assumed == moment or user.started != moment:
+        return False
+    if user.error:
+        return _RAN.search(user.error) is None
+    return False if user.has_ended else None
 
 
 def _learn(vertex: Vertex, seen: TraceVertex) -> None:
