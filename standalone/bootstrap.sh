@@ -1,5 +1,6 @@
 #!/bin/sh
-# Bring what everything else needs: Python packages in .venv, exactly those of requirements.lock, and git.
+# Bring what everything else needs: git, and in .venv exactly the Python packages of requirements.lock; with the word
+# `product` those of requirements.run.lock, when .venv has no tools for tests yet: what runs needs none of them.
 # Idempotent, safe to run twice at once, and quick when there is nothing to do.
 set -eu
 
@@ -7,6 +8,8 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
 uv=uv==0.13.9
 installed=.venv/requirements.installed # a copy of the lock file that .venv was made from
+lock=requirements.lock
+if [ "${1:-}" = product ] && ! grep -qs '^pytest==' "$installed"; then lock=requirements.run.lock; fi
 export UV_PYTHON_DOWNLOADS=never UV_NO_MANAGED_PYTHON=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 say() { printf 'bootstrap: %s\n' "$*"; }
@@ -14,7 +17,7 @@ refuse() {
   printf 'bootstrap: %s\n' "$@" >&2
   exit 1
 }
-is_done() { [ -x .venv/bin/python ] && cmp -s requirements.lock "$installed" && command -v git >/dev/null; }
+is_done() { [ -x .venv/bin/python ] && cmp -s "$lock" "$installed" && command -v git >/dev/null; }
 
 may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 apt_install() {
@@ -88,10 +91,10 @@ ensure_packages() {
     rm -rf .venv
     .slipway/uv/bin/uv venv --quiet --python "$python" .venv
   fi
-  say "installing Python packages ($(grep -c '^[a-z].*==' requirements.lock) locked)"
+  say "installing Python packages ($(grep -c '^[a-z].*==' "$lock") locked)"
   # compiled once: where Python may not write bytecode, each start would compile everything anew
-  .slipway/uv/bin/uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python requirements.lock
-  cp requirements.lock "$installed.new"
+  .slipway/uv/bin/uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python "$lock"
+  cp "$lock" "$installed.new"
   mv "$installed.new" "$installed"
 }
 

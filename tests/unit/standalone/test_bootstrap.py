@@ -10,6 +10,7 @@ import pytest
 
 SCRIPT = Path(__file__).parents[3] / "standalone" / "bootstrap.sh"
 LOCKED = "one==1.0 --hash=sha256:00\n"
+TOOLS_LOCKED = "pytest==1.0 --hash=sha256:00\n"
 PYTHON = f"""#!/bin/sh
 # says of itself that it is RELEASE; takes "uv==…" from pip's words, and puts such a uv where pip would
 echo "python $*" >>journal
@@ -33,6 +34,7 @@ esac
 TOOLS = ("sh", "cat", "chmod", "cmp", "cp", "dirname", "flock", "git", "grep", "id", "mkdir", "mv", "rm", "sed", "tail")
 
 SYNC = "uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python requirements.lock"
+SYNC_PRODUCT = SYNC.replace("requirements.lock", "requirements.run.lock")
 
 
 class Machine:
@@ -41,13 +43,17 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._place("standalone/bootstrap.sh", SCRIPT.read_text())
-        self._place("requirements.lock", LOCKED)
+        self.locks(LOCKED)
         self._place("uv.in", UV)
         self.has_python("3.11.2")
         for tool in TOOLS:
             path = shutil.which(tool)
             assert path, f"{tool} is missing on this machine"
             (folder / "bin" / tool).symlink_to(path)
+
+    def locks(self, product: str) -> None:
+        self._place("requirements.lock", product + TOOLS_LOCKED)
+        self._place("requirements.run.lock", product)
 
     def has_python(self, release: str, place: str = "bin/python3") -> None:
         numbers = release.replace(".", ", ")
@@ -62,10 +68,10 @@ class Machine:
     def has_uv(self, script: str) -> None:
         self._place(".slipway/uv/bin/uv", script)
 
-    def bootstrap(self) -> list[str]:
+    def bootstrap(self, *words: str) -> list[str]:
         """Run it, and return the commands that it ran, without looks at versions."""
         (self.folder / "journal").write_text("")
-        finished = self._run()
+        finished = self._run(*words)
         assert finished.returncode == 0, finished.stderr
         ran = (self.folder / "journal").read_text().splitlines()
         return [line for line in ran if " -c " not in line and "--version" not in line]
@@ -76,10 +82,15 @@ class Machine:
         assert finished.returncode == 1, finished.stdout
         return " ".join(line.removeprefix("bootstrap: ") for line in finished.stderr.splitlines())
 
-    def _run(self) -> subprocess.CompletedProcess[str]:
-        words = (str(self.folder / "bin" / "sh"), "standalone/bootstrap.sh")
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        script = (str(self.folder / "bin" / "sh"), "standalone/bootstrap.sh")
         return subprocess.run(
-            words, check=False, cwd=self.folder, env={"PATH": str(self.folder / "bin")}, capture_output=True, text=True
+            (*script, *words),
+            check=False,
+            cwd=self.folder,
+            env={"PATH": str(self.folder / "bin")},
+            capture_output=True,
+            text=True,
         )
 
 
@@ -127,8 +138,17 @@ def test_a_uv_of_the_one_version_is_kept(machine: Machine, version: str, answer:
 
 def test_packages_are_synced_anew_when_the_lock_has_changed(machine: Machine) -> None:
     machine.bootstrap()
-    (machine.folder / "requirements.lock").write_text(LOCKED.replace("1.0", "1.1"))
+    machine.locks(LOCKED.replace("1.0", "1.1"))
     assert machine.bootstrap() == [SYNC]
+
+
+def test_what_runs_gets_no_tools_of_those_who_write_it_and_is_content_where_they_are(machine: Machine) -> None:
+    assert machine.bootstrap("product")[-1] == SYNC_PRODUCT
+    assert machine.bootstrap("product") == []
+    assert machine.bootstrap() == [SYNC]
+    assert machine.bootstrap("product") == []
+    machine.locks(LOCKED.replace("1.0", "1.1"))
+    assert machine.bootstrap("product") == [SYNC], "tools that are in use are not taken away"
 
 
 @pytest.mark.parametrize("release", ["3.11.0", "3.11.2", "3.12.1", "3.13.0", "3.14.8"])
