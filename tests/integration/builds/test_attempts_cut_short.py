@@ -1,11 +1,9 @@
 """An attempt that is cut off from its activity, its worker or Postgres: no outcome is lost, and no row stays open."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.testing import ActivityEnvironment
 
@@ -22,12 +20,6 @@ from tests.support.servers.postgres_proxy import Fate, PostgresProxy
 
 TEMPORAL_FORGOT = ActivityCancellationDetails(not_found=True)
 EXPIRE = "UPDATE build_executions SET lease_until = clock_timestamp() - interval '1 minute' RETURNING token"
-
-
-@pytest_asyncio.fixture
-async def hosts(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Hosts]:
-    async with Hints(database_url) as hints:
-        yield Hosts(database, hints, tmp_path)
 
 
 async def outcomes(builds: StoredBuilds) -> list[str | None]:
