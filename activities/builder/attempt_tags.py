@@ -13,10 +13,18 @@ from models.rules.run_contract import Label
 log = logging.getLogger(__name__)
 
 
+async def forget_attempt_tags(engine: ContainerEngine, build_id: UUID) -> None:
+    """Take away the names of one build's attempts: its image has a public one."""
+    attempts = f"{RESERVED_PREFIX}{build_id}:"
+    for named in await engine.named(Label.BUILD, str(build_id)):
+        if named.reference.startswith(attempts):
+            await engine.untag(named.reference)
+
+
 async def sweep_attempt_tags(engine: ContainerEngine, database: Database, instance: str) -> None:
     """Take away the names of attempts whose builds can no longer go on."""
     try:
-        tags = await engine.tags_labelled(Label.INSTANCE, instance)
+        tags = [named.reference for named in await engine.named(Label.INSTANCE, instance)]
         attempts = {tag: _build_of(tag) for tag in tags if tag.startswith(RESERVED_PREFIX)}
         builds = [build for build in attempts.values() if build is not None]
         async with database.transaction() as session:

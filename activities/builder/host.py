@@ -12,6 +12,7 @@ from activities.builder.attempt_tags import sweep_attempt_tags
 from activities.builder.engine_look import EngineLook
 from activities.builder.execution_run import ExecutionMeans, ExecutionRun
 from activities.builder.identity import BuilderIdentity
+from activities.image.public_names import PublicNames
 from activities.log.archive import LogArchive
 from activities.log.shipper import LogShipper
 from activities.ports.engine import ContainerEngine, EngineProgress
@@ -25,6 +26,7 @@ from models.repositories.execution import ExecutionRepository
 from models.repositories.log.days import LogDays
 from models.rules.build_payloads import Checkpoint
 from models.rules.errors.database import DATABASE_AWAY
+from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import EngineUnreachable, NoFreeSlot
 from models.rules.redaction import Redaction
 from models.tables.execution import LEASE, BuildExecution
@@ -36,6 +38,7 @@ _LEAVE_SECONDS = 1.0
 _COMING_BACK_SECONDS = 3 * _BEAT.total_seconds()
 _ALONE_SECONDS = 1800.0  # without Postgres nobody else can build it either, unless only this host is cut off
 _OPENING_SECONDS = 7.0
+_NAMES_EVERY_SECONDS = 12.0
 Beat = Callable[[EngineProgress], None]
 
 
@@ -58,6 +61,7 @@ class BuilderHost:
         self._database = database
         self._hints = hints
         self._engine = engine
+        self.names = PublicNames(database, engine, identity.instance)
         self._runs: dict[int, ExecutionRun] = {}
         self._openings: dict[asyncio.Task[BuildExecution | None], UUID] = {}  # and their builds
         self._shipper = LogShipper(database, hints)
@@ -88,6 +92,7 @@ class BuilderHost:
         self._tasks = [
             asyncio.create_task(self._keep(), name="lease-keeper"),
             asyncio.create_task(self._look.keep_looking(_BEAT), name="engine-look"),
+            asyncio.create_task(self._repair_names(), name="public-names"),
         ]
         return self
 
@@ -245,3 +250,13 @@ class BuilderHost:
     def _may_be_coming_back(self) -> bool:
         """Say whether Postgres has just come back: builders elsewhere may not have told yet that they live."""
         return asyncio.get_running_loop().time() - self._is_back_at < _COMING_BACK_SECONDS
+
+    async def _repair_names(self) -> None:
+        while True:
+            await asyncio.sleep(_NAMES_EVERY_SECONDS)
+            try:
+                await self.names.repair()
+            except DomainError as error:  # the engine or Postgres is away
+                log.info("public_names_not_compared", extra={"why": error.detail})
+            except Exception:  # the outermost line of this task
+                log.exception("public_names_defect", extra={"builder": self.identity.name})

@@ -1,25 +1,23 @@
 """Building an image and making it the build's: the activities at a builder's engine."""
 
 import asyncio
+from collections.abc import Coroutine
 
 from temporalio import activity
 
 from activities.beats import beating
+from activities.builder.attempt_tags import forget_attempt_tags
 from activities.builder.host import BuilderHost
-from activities.image.public_name import refuse_foreign
-from activities.ports.engine import ContainerEngine, EngineImage, EngineProgress
+from activities.image.registering import Registering
+from activities.ports.engine import ContainerEngine, EngineProgress
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
-from models.repositories.build.ending import BuildEnding
-from models.repositories.execution import ExecutionRepository
-from models.rules.build_lifecycle import BuildStatus, StateCode, may_succeed
+from models.rules.build_lifecycle import StateCode
 from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
 from models.rules.errors.engine import BuildCancelled, ExecutionLost, ImageGone
-from models.rules.errors.request import BuildStateConflict
 from models.rules.errors.source import SourceGone
 from models.rules.errors.stored import error_named
-from models.rules.image_reference import RESERVED_PREFIX
-from models.rules.run_contract import Label, host_queue
+from models.rules.run_contract import host_queue
 from models.rules.waiting import LOST_AT_ONCE
 from models.tables.execution import BuildExecution
 
@@ -30,6 +28,7 @@ class ImageActivities:
         self._hints = hints
         self._engine = engine
         self._builder = builder
+        self._registering = Registering(database, engine, builder.names)
 
     @activity.defn
     async def build_image(self, build: Checkpoint) -> StageOutcome:
@@ -40,8 +39,7 @@ class ImageActivities:
         try:
             ended = await self._builder.attempt(build, _run_id(), _beat)
         except asyncio.CancelledError:
-            details = activity.cancellation_details()
-            if details is not None and details.cancel_requested:
+            if _is_cancel_requested():
                 await asyncio.shield(self._builder.cancel(build.build_id))
             raise
         if ended.outcome == "succeeded" and ended.docker_image_id is not None:
@@ -80,53 +78,34 @@ class ImageActivities:
 
     @activity.defn
     async def register_image(self, build: Checkpoint) -> StageOutcome:
-        """Give the image its public name and end the build in success, in one transaction.
+        """Give the image its public name and end the build in success.
 
-        Idempotent: a build that has succeeded stays as it is, and a name that points to this image is not set again.
+        Idempotent: a build that has succeeded stays as it is, and a name that points to this image is not set again. A
+        cancel never cuts it in two: it is heard before the commit, or changes nothing.
         """
         try:
             async with beating():
-                await self._register(build)
+                await _to_its_end(self._registering.register(build, _run_id(), _is_cancel_requested))
                 self._hints.give(build_topic(build.build_id))
-                await self._forget_attempts(build)
+                await forget_attempt_tags(self._engine, build.build_id)
         except ImageGone:
             return StageOutcome(message="the image is gone; it is built again", back_to=StateCode.BUILD)
         return StageOutcome(message=f"registered as {build.image}", variables={"image_uri": build.image})
 
-    async def _register(self, build: Checkpoint) -> None:
-        async with self._database.transaction() as session:
-            builds = BuildEnding(session)
-            locked = await builds.lock_for_success(build.build_id, _run_id())
-            if locked is None:
-                raise ExecutionLost("Another run took this build over.")
-            row, facts, now = locked
-            if row.status == BuildStatus.SUCCEEDED:
-                return
-            if not may_succeed(facts):
-                raise BuildStateConflict("A cancel was wanted before the image could be registered.")
-            execution = await ExecutionRepository(session).lock_current(build.build_id)
-            if execution is None or execution.docker_image_id != build.variables["image_id"]:
-                raise ExecutionLost("A newer attempt of this build exists; its image counts.")
-            image = await self._name_image(build)
-            shown = {"docker_image_id": image.id, "image_uri": build.image, "size_bytes": image.size_bytes}
-            await builds.succeed(row, now, build, shown)
 
-    async def _name_image(self, build: Checkpoint) -> EngineImage:
-        image = await self._engine.image(build.variables["image_id"])
-        if image is None:
-            raise ImageGone("The image that was built is no longer on its builder.")
-        await refuse_foreign(self._engine, self._builder.identity.instance, build.image)
-        present = await self._engine.image(build.image)
-        if present is None or present.id != image.id:
-            await self._engine.tag(image.id, build.image)
-        return image
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Do work that a cancel must not cut in two; raises what it raises, or nothing when it came to its end."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.result()
 
-    async def _forget_attempts(self, build: Checkpoint) -> None:
-        """Take the attempts' own names away, now that the image has its public one."""
-        attempts = f"{RESERVED_PREFIX}{build.build_id}:"
-        for tag in await self._engine.tags_labelled(Label.BUILD, str(build.build_id)):
-            if tag.startswith(attempts):
-                await self._engine.untag(tag)
+
+def _is_cancel_requested() -> bool:
+    details = activity.cancellation_details()
+    return details is not None and details.cancel_requested
 
 
 def _run_id() -> str:

@@ -28,6 +28,15 @@ class EngineImage:
 
 
 @dataclass(frozen=True)
+class NamedImage:
+    """A name:tag that an image bears at an engine."""
+
+    reference: str
+    image_id: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class EngineBuildRequest:
     """One build for the engine: `engine_build_id` is never used twice, `tag` is this attempt's own."""
 
@@ -126,6 +135,6 @@ class ContainerEngine(Protocol):
         """Take a name away; the layers stay for the cache. Nothing happens when there is none."""
         ...
 
-    async def tags_labelled(self, label: str, value: str) -> list[str]:
-        """Return every name:tag of the images that bear `label=value`."""
+    async def named(self, label: str, value: str) -> list[NamedImage]:
+        """Return every name:tag of the images that bear `label=value`, each with its image."""
         ...

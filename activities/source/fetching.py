@@ -10,7 +10,7 @@ from pathlib import Path
 from temporalio import activity
 
 from activities.beats import beating
-from activities.image.public_name import refuse_foreign
+from activities.image.public_names import refuse_foreign
 from activities.ports.engine import ContainerEngine
 from activities.ports.object_store import ObjectStore
 from activities.ports.source_host import ResolvedTag, SourceHost

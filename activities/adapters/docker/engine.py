@@ -24,7 +24,7 @@ from activities.adapters.docker.plain.answer import EngineAnswer
 from activities.adapters.docker.plain.connection import ask
 from activities.adapters.docker.plain.conversation import PlainConversation
 from activities.adapters.docker.running_build import RunningBuild
-from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo
+from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo, NamedImage
 from models.rules.errors.engine import EngineRefused, EngineUnreachable, ImageGone, SecretUnavailable
 
 _ANSWER_SECONDS = 10
@@ -132,9 +132,14 @@ class DockerEngine:
 
         await self._ask(untag)
 
-    async def tags_labelled(self, label: str, value: str) -> list[str]:
+    async def named(self, label: str, value: str) -> list[NamedImage]:
         images = await self._ask(lambda client: client.images(filters={"label": f"{label}={value}"}))
-        return [tag for image in images for tag in image.get("RepoTags") or () if tag != _UNTAGGED]
+        return [
+            NamedImage(reference, image["Id"], dict(image.get("Labels") or {}))
+            for image in images
+            for reference in image.get("RepoTags") or ()
+            if reference != _UNTAGGED
+        ]
 
     def close(self) -> None:
         """Give back the connections; running builds keep theirs. The next question connects again."""

@@ -54,8 +54,9 @@ class ContainerEngineConformance:
         assert image.labels[LABEL] == tag
         assert tag in image.tags
         assert await trial.engine.image(image.id) == image
-        assert await trial.engine.tags_labelled(LABEL, tag) == [tag]
-        assert await trial.engine.tags_labelled(LABEL, "another") == []
+        [named] = await trial.engine.named(LABEL, tag)
+        assert (named.reference, named.image_id, named.labels[LABEL]) == (tag, image.id, tag)
+        assert await trial.engine.named(LABEL, "another") == []
         await trial.engine.untag(tag)
 
     async def test_a_name_is_given_and_taken_away_however_often_it_is_said(

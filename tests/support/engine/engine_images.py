@@ -114,6 +114,6 @@ async def open_workshop(folder: Path, engine: DockerEngine) -> AsyncIterator[Wor
     try:
         yield workshop
     finally:
-        for tag in await workshop.engine.tags_labelled(LABEL, workshop.marker):
-            await workshop.engine.untag(tag)
+        for each in await workshop.engine.named(LABEL, workshop.marker):
+            await workshop.engine.untag(each.reference)
         workshop.engine.close()

@@ -1,10 +1,17 @@
 """An engine in memory: its builds go on until a test ends them, and its images are only names."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from activities.ports.engine import EngineBuildRequest, EngineImage, EngineInfo, EngineOutcome, EngineProgress
+from activities.ports.engine import (
+    EngineBuildRequest,
+    EngineImage,
+    EngineInfo,
+    EngineOutcome,
+    EngineProgress,
+    NamedImage,
+)
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import BuildCancelled, EngineUnreachable, ImageGone
 from tests.support.eventually import eventually
@@ -66,7 +73,10 @@ class MemoryEngine:
         self.builds: list[MemoryBuild] = []
         self.is_away = False
         self._tags: dict[str, str] = {}  # name:tag, image id
-        self._labels: dict[str, Mapping[str, str]] = {}  # by image id
+        self._labels: dict[str, Mapping[str, str]] = {}  # of every image, named or not
+        self.answers = asyncio.Event()  # cleared: calls about images hang
+        self.answers.set()
+        self.when_tagged: Callable[[], Awaitable[object]] | None = None  # before the caller learns that a name is given
 
     async def info(self) -> EngineInfo:
         if self.is_away:
@@ -78,28 +88,50 @@ class MemoryEngine:
         self.builds.append(build)
         return build
 
-    async def image(self, reference: str) -> EngineImage | None:
-        image_id = self._tags.get(reference, reference)
-        if image_id not in self._tags.values():
-            return None
-        tags = tuple(tag for tag, named in self._tags.items() if named == image_id)
-        return EngineImage(image_id, 1, "linux/amd64", layers=1, labels=self._labels.get(image_id, {}), tags=tags)
-
-    async def tag(self, image_id: str, reference: str) -> None:
-        if image_id not in self._tags.values():
-            raise ImageGone("There is no such image.")
+    def hold(self, image_id: str, reference: str, labels: Mapping[str, str]) -> None:
+        """Have an image under a name."""
+        self._labels[image_id] = labels
         self._tags[reference] = image_id
 
-    async def untag(self, reference: str) -> None:
-        self._tags.pop(reference, None)
+    def lose(self, image_id: str) -> None:
+        """Have an image and its names no more, as after a prune."""
+        del self._labels[image_id]
+        self._tags = {reference: named for reference, named in self._tags.items() if named != image_id}
 
-    async def tags_labelled(self, label: str, value: str) -> list[str]:
-        labelled = {image_id for image_id, labels in self._labels.items() if labels.get(label) == value}
-        return [tag for tag, image_id in self._tags.items() if image_id in labelled]
+    def bearer(self, reference: str) -> str | None:
+        """Return the image that bears this name."""
+        return self._tags.get(reference)
+
+    async def image(self, reference: str) -> EngineImage | None:
+        await self.answers.wait()
+        image_id = self._tags.get(reference, reference)
+        if image_id not in self._labels:
+            return None
+        tags = tuple(tag for tag, named in self._tags.items() if named == image_id)
+        labels = self._labels[image_id]
+        return EngineImage(image_id, size_bytes=1, platform="linux/amd64", layers=1, labels=labels, tags=tags)
+
+    async def tag(self, image_id: str, reference: str) -> None:
+        await self.answers.wait()
+        if image_id not in self._labels:
+            raise ImageGone("There is no such image.")
+        self._tags[reference] = image_id
+        if self.when_tagged is not None:
+            await self.when_tagged()
+
+    async def untag(self, reference: str) -> None:
+        await self.answers.wait()
+        image_id = self._tags.pop(reference, None)
+        if image_id is not None and image_id not in self._tags.values():
+            del self._labels[image_id]  # with its last name; a name that moves leaves it
+
+    async def named(self, label: str, value: str) -> list[NamedImage]:
+        await self.answers.wait()
+        found = [NamedImage(reference, image, self._labels[image]) for reference, image in self._tags.items()]
+        return [each for each in found if each.labels.get(label) == value]
 
     def _make(self, request: EngineBuildRequest) -> None:
-        self._tags[request.tag] = IMAGE_ID
-        self._labels[IMAGE_ID] = request.labels
+        self.hold(IMAGE_ID, request.tag, request.labels)
 
     async def next_build(self, number: int = 1) -> MemoryBuild:
         """Return the build that was started as the `number`th, when it has been."""

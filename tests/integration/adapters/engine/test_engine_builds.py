@@ -46,7 +46,9 @@ async def test_images_are_found_named_and_unnamed(workshop: Workshop) -> None:
     second = f"slipway-test/{workshop.marker}:second"
     for _repeat in range(2):
         await workshop.engine.tag(image.id, second)
-    assert sorted(await workshop.engine.tags_labelled(LABEL, workshop.marker)) == sorted([second, *workshop.tags])
+    named = await workshop.engine.named(LABEL, workshop.marker)
+    assert sorted(each.reference for each in named) == sorted([second, *workshop.tags])
+    assert {(each.image_id, each.labels[LABEL]) for each in named} == {(image.id, workshop.marker)}
     for _repeat in range(2):
         await workshop.engine.untag(second)
     assert await workshop.engine.image(second) is None
