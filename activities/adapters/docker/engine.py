@@ -23,6 +23,8 @@ from activities.adapters.docker.conversation import Account, Conversation
 from activities.adapters.docker.plain.answer import EngineAnswer
 from activities.adapters.docker.plain.connection import ask
 from activities.adapters.docker.plain.conversation import PlainConversation
+from activities.adapters.docker.progress.engine_words import plain
+from activities.adapters.docker.progress.facts import DOCKER_ROOT
 from activities.adapters.docker.running_build import RunningBuild
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineInfo, NamedImage
 from models.rules.errors.engine import EngineRefused, EngineUnreachable, ImageGone, SecretUnavailable
@@ -156,7 +158,7 @@ class DockerEngine:
         try:
             return question(self._connected())
         except APIError as error:
-            said = f"The Docker engine answered {error.status_code}: {error.explanation}"
+            said = f"The Docker engine answered {error.status_code}: {plain(str(error.explanation), DOCKER_ROOT)}"
             if (error.status_code or 0) >= _UNAVAILABLE:
                 raise EngineUnreachable(said) from error
             raise EngineRefused(said) from error

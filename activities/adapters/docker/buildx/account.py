@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from activities.adapters.docker.progress.facts import EngineFacts
+from activities.adapters.docker.progress.engine_words import plain
+from activities.adapters.docker.progress.facts import DOCKER_ROOT, EngineFacts
 from activities.adapters.docker.progress.status import TraceLog, TraceStatus, TraceTransfer, TraceVertex
 from activities.adapters.docker.progress.step_log import LOST, UNREADABLE, StepLog
 from activities.adapters.docker.progress.verdict import build_failure, engine_went_away
@@ -80,12 +81,19 @@ class ClientAccount:
         if not self._error:
             return EngineUnreachable("The client that drives the build ended before the build did.")
         if _NOT_THERE.match(self._error):
-            return EngineUnreachable(f"The Docker engine does not answer the build's client: {self._error}")
+            return EngineUnreachable(f"The Docker engine does not answer the build's client: {self._said(request)}")
         if _GONE.match(self._error) and self.log.failure(self._error) is None:
             return engine_went_away()
         if not _OF_THE_ENGINE.match(self._error):
-            return EngineRefused(f"The client that drives the build refuses it: {self.log.redacted(self._error)}")
+            return EngineRefused(f"The client that drives the build refuses it: {self._said(request)}")
         return build_failure(self._error, self.log, request, facts)
+
+    def _said(self, request: EngineBuildRequest) -> str:
+        """Return the client's own words without the builder host's folders."""
+        said = self.log.redacted(self._error)
+        for folder, words in ((self._metadata.parent, "the client's files"), (request.context_dir, "the context")):
+            said = said.replace(str(folder), words)
+        return plain(said, DOCKER_ROOT)
 
     def _interpret(self, line: bytes) -> bytes:
         if line == _EMPTY_STATUS:

@@ -11,6 +11,8 @@ import socket
 from http.client import HTTPConnection, HTTPException, parse_headers
 from urllib.parse import urlsplit
 
+from activities.adapters.docker.progress.engine_words import plain
+from activities.adapters.docker.progress.facts import DOCKER_ROOT
 from models.rules.errors.engine import EngineRefused, EngineUnreachable
 
 _CONNECT_SECONDS = 5.0
@@ -215,7 +217,7 @@ def _refusal(status: int, body: bytes) -> EngineRefused | EngineUnreachable:
         message = str(json.loads(body[start:end])["message"])
     except (ValueError, KeyError, TypeError):
         message = body.decode(errors="replace").strip()
-    said = f"The Docker engine answered {status}: {message}"
+    said = f"The Docker engine answered {status}: {plain(message, DOCKER_ROOT)}"
     return EngineUnreachable(said) if status >= _BAD_GATEWAY else EngineRefused(said)
 
 

@@ -3,6 +3,7 @@
 import re
 
 from activities.adapters.docker.progress.base_image import listed, stage_names
+from activities.adapters.docker.progress.engine_words import without_user
 from activities.adapters.docker.progress.facts import EngineFacts
 from activities.image.dockerfile import Dockerfile, Instruction
 from activities.ports.engine import EngineBuildRequest
@@ -18,7 +19,8 @@ _FLAGS = {
 }
 _MOUNT_KEYS = {"env", "required", "sharing", "size", "mode", "uid", "gid", "readwrite", "rw", "tmpfs"}
 
-_LAST_SEEN_TO_IGNORE_LETTERS = 20
+_LAST_SEEN_TO_IGNORE = 20
+_GIT = re.compile(r"(?:git@[\w.-]+:|git://|ssh://)\S+|https?://\S+\.git(?:#\S*)?")
 
 _LINE = re.compile(r"dockerfile parse error on line (\d+): ")
 _UNKNOWN_FLAG = re.compile(r"unknown flag: (?:--)?([a-z][a-z-]*)", re.IGNORECASE)
@@ -89,18 +91,27 @@ def named(facts: EngineFacts) -> str:
     return f"this engine ({f'Docker {version}' if version else 'of an unknown version'})"
 
 
-def knows_modes_in_letters(facts: EngineFacts) -> bool:
-    """Whether a `--chmod=u+x` works: Docker 28 was seen to know it, 20.10 to go on without it and without a word."""
+def ignores_what_is_newer(facts: EngineFacts) -> bool:
+    """Whether what `ignored` names is passed over without a word: as 20.10 was seen to do, and 28 was not."""
     major = re.match(r"\d+", facts.version() or "")
-    return major is None or int(major[0]) > _LAST_SEEN_TO_IGNORE_LETTERS
+    return major is not None and int(major[0]) <= _LAST_SEEN_TO_IGNORE
 
 
-def ignored_modes(dockerfile: Dockerfile) -> list[Instruction]:
-    """Return the instructions whose `--chmod` an engine ignores that knows modes in octal digits only."""
+def ignored(dockerfile: Dockerfile) -> list[str]:
+    """Name what an older engine passes over without a word, and what comes of it."""
     if "syntax" in dockerfile.directives:  # that language is not the engine's
         return []
-    return [
-        each
-        for each in dockerfile.instructions
-        if (mode := each.flag("chmod")) is not None and "$" not in mode and not re.fullmatch(r"[0-7]+", mode)
-    ]
+    found = []
+    for each in dockerfile.instructions:
+        mode = each.flag("chmod")
+        if mode is not None and "$" not in mode and not re.fullmatch(r"[0-7]+", mode):
+            what = f"`{each.word} --chmod={mode}` (line {each.first})"
+            found.append(f"{what} and left the files' modes as they were; write the mode in digits, such as 755")
+        if each.word == "ADD" and (git := git_source(each)):
+            what = f"`ADD` of a git repository (line {each.first})"
+            found.append(f"{what} and took what {without_user(git)} answers for a file; clone it in a `RUN`")
+    return found
+
+
+def git_source(step: Instruction) -> str | None:
+    return next((source for source in step.sources if _GIT.fullmatch(source)), None)

@@ -19,7 +19,7 @@ from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import DockerBuildFailed, EngineRefused, EngineUnreachable
 from models.rules.errors.source import DockerfileInvalid
 
-_NO_FILE = re.compile(r'"(?P<path>/[^"]*)"[^"]* not found|lstat (?P<lstat>/[^\s:]*): (?:no such file|not a dir)')
+_NO_FILE = re.compile(r'"(?P<path>/[^"]*)"[^"]* not found|lstat (?P<lstat>/.*?): (?:no such file|not a dir)')
 _NO_SECRET = re.compile(r"secret (?P<name>\S+?)(?: not found)?: not found\Z")
 _STEP_COMMAND = re.compile(r"\[[^\]]*\] (?P<command>.*)", re.DOTALL)
 _ADDRESS = re.compile(r"(?:https?|git|ssh)://\S+|git@\S+")
@@ -61,15 +61,11 @@ def given_up(patience_seconds: float) -> EngineRefused:
 
 def success_notices(request: EngineBuildRequest, facts: EngineFacts) -> tuple[str, ...]:
     """Say what the engine built otherwise than the Dockerfile has it, without a word. Blocks while it is asked."""
-    modes = language.ignored_modes(dockerfile_of(request))
-    if not modes or language.knows_modes_in_letters(facts):
+    ignored = language.ignored(dockerfile_of(request))
+    if not ignored or not language.ignores_what_is_newer(facts):
         return ()
     engine = language.named(facts)
-    return tuple(
-        f"{engine[0].upper()}{engine[1:]} does not know `{each.word} --chmod={each.flag('chmod')}` (line {each.first})"
-        " and left the files' modes as they were; write the mode in digits, such as 755."
-        for each in modes
-    )
+    return tuple(f"{engine[0].upper()}{engine[1:]} does not know {each}." for each in ignored)
 
 
 def _explained(
@@ -95,6 +91,9 @@ def _nothing_to_take(
     if link := _misleading_link(failure, request):
         return link
     no_file = _NO_FILE.search(reason)
+    step = _step(failure)
+    if no_file and step is not None and step.word == "ADD" and (git := language.git_source(step)):
+        return f"an engine that knows `ADD` of a git repository is needed for {without_user(git)}"
     return _missing_file(no_file["path"] or no_file["lstat"], failure, dockerfile, request) if no_file else None
 
 

@@ -42,9 +42,11 @@ async def told(workshop: Workshop, dockerfile: str, choices: Choices | None = No
         ('COPY ["target/release/my app", "/app"]', "/target/release/my app"),
         ("ADD dist/site.tar /", "/dist/site.tar"),
         ("COPY Dockerfile deep/down/file /there/", "/deep/down/file"),
+        ("COPY there:not/a /x", "/there:not/a"),
+        ('COPY ["not there/a", "/x"]', "/not there/a"),
         ("RUN --mount=type=bind,source=deep/down,target=/x ls /x", "/deep/down"),
     ],
-    ids=["copy", "dot", "json", "add", "second", "mount"],
+    ids=["copy", "dot", "json", "add", "second", "colon", "space", "mount"],
 )
 async def test_a_file_that_is_not_in_the_context_is_named_by_its_whole_path(
     workshop: Workshop, step: str, missing: str
@@ -242,6 +244,33 @@ async def test_a_mode_that_an_engine_leaves_out_without_a_word_is_noticed(worksh
         assert notice.startswith(f"This engine (Docker {version}) does not know `{word}` (line 2) and left the files'")
     else:
         assert build.notices == ()
+
+
+async def test_a_git_repository_that_an_engine_takes_for_a_file_is_noticed(
+    workshop: Workshop, docker: EngineUnderTest
+) -> None:
+    def page(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "5")
+        request.end_headers()
+        request.wfile.write(b"page\n" if request.command == "GET" else b"")
+
+    version = (await workshop.engine.info()).version
+    with http_server(docker.url, page) as port:
+        finished = await workshop.finish(build := await workshop.start(f"{BASE}ADD http://127.0.0.1:{port}/a.git /x\n"))
+    if version.startswith("20.10"):
+        (notice,) = build.notices
+        assert "does not know `ADD` of a git repository (line 2)" in notice
+    else:
+        assert finished.error is not None
+
+
+async def test_a_git_repository_that_an_engine_looks_for_in_the_context_is_told(workshop: Workshop) -> None:
+    build = await workshop.build(f"{BASE}ADD git@127.0.0.1:owner/name.git /x\n")
+    assert isinstance(build.error, DockerBuildFailed)
+    assert "git@127.0.0.1:owner/name.git" in build.error.detail
+    if (await workshop.engine.info()).version.startswith("20.10"):
+        assert "an engine that knows `ADD` of a git repository is needed" in build.error.detail
 
 
 async def test_a_flag_that_no_engine_knows_is_not_blamed_on_the_engine(workshop: Workshop) -> None:

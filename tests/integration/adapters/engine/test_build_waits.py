@@ -28,7 +28,7 @@ FROM_ELSEWHERE = {
 
 @asynccontextmanager
 async def impatient(docker: EngineUnderTest, folder: Path, seconds: float) -> AsyncIterator[Workshop]:
-    engine = DockerEngine(docker.url, silence_limit=timedelta(seconds=seconds))
+    engine = DockerEngine(docker.url, buildx=docker.buildx, silence_limit=timedelta(seconds=seconds))
     async with open_workshop(folder, engine) as workshop:
         yield workshop
 
