@@ -24,7 +24,7 @@ from process.ending import end_process
 from process.log_lines import configure
 from process.memory import settle_objects
 from process.private_folder import make_private
-from settings import Settings, complaints
+from settings import Settings, complaints, database_secrets
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,8 @@ async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -
     token = settings.github_token.get_secret_value() if settings.github_token is not None else None
     source_host = GitHub(settings.github_api_url, token, settings.github_timeout)
     stack.push_async_callback(source_host.aclose)
-    client = await connect(lazy=True, redaction=Redaction(settings.secrets()))
+    redaction = Redaction((*settings.secrets(), *database_secrets(database_url)))
+    client = await connect(lazy=True, redaction=redaction)
     return ApiWorld(
         requests=requests,
         streams=streams,
@@ -88,6 +89,7 @@ async def _parts(settings: Settings, database_url: str, stack: AsyncExitStack) -
         store=await open_store(settings.object_store, settings.store_options(), settings.data_dir / "objects"),
         area=stack.enter_context(WorkArea(settings.data_dir / "work")),
         queue_limit=settings.queue_limit,
+        redaction=redaction,
         allowed_hosts=settings.allowed_hosts,
         stays_open=settings.stays_open,
         cors_origins=settings.cors_origins,

@@ -53,7 +53,7 @@ def create_app(given: ApiWorld) -> FastAPI:
     app.state.api = api
     for router in _ROUTERS:
         app.include_router(router)
-    install_problem_handlers(app)
+    install_problem_handlers(app, given.redaction)
     describe(app)
     return app
 

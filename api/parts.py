@@ -1,7 +1,7 @@
 """What the API is made of: given by a composition root, handed to handlers by `UsableApi` and its fellows."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
@@ -23,6 +23,7 @@ from api.logs.stored import StoredLogs
 from api.logs.streams import LogTails
 from models.postgres.database import Database
 from models.postgres.hints import Hints
+from models.rules.redaction import Redaction
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class ApiWorld:
     allowed_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     has_github_token: bool = False
+    redaction: Redaction = field(default_factory=Redaction)  # what every refusal goes through
     stays_open: timedelta = timedelta(days=14)  # how long a failed build waits to be resumed
 
 
@@ -54,7 +56,7 @@ class Api:
         delivery = Delivery(given.deliveries, given.runs, deliverable_kinds(stays_open=given.stays_open))
         self.gateway = Gateway(given.runs, delivery, self.metrics)
         self.migration = Migration(given.requests)
-        self.readiness = Readiness(given.streams, self.gateway, self.migration, self.stopping)
+        self.readiness = Readiness(given.streams, self.gateway, self.migration, self.stopping, given.redaction)
         self.logs = StoredLogs(given.streams, given.store, given.area)
         self.waiting = Waiting(given.requests, given.hints, self.stopping)
         self.github_tags = GithubTags(given.source_host, given.requests, has_token=given.has_github_token)

@@ -20,6 +20,7 @@ from api.paths import image_path
 from models.rules.build_lifecycle import ImageStatus
 from models.rules.errors.domain import DomainError, ImageInTheWay
 from models.rules.errors.request import BodyTooLarge, RequestInvalid
+from models.rules.redaction import Redaction
 
 PROBLEM_JSON = "application/problem+json"
 _RETRY_AFTER_SECONDS = 2
@@ -126,12 +127,12 @@ def internal_error_response(scope: Scope) -> Response:
     return Response(problem_body(scope, status, "internal_error", detail), status, media_type=PROBLEM_JSON)
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Map every error that a handler or a dependency raises."""
+def install_problem_handlers(app: FastAPI, redaction: Redaction) -> None:
+    """Map every error that a handler or a dependency raises; what others said may stand in it."""
 
     async def domain_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, DomainError)
-        return error_response(request.scope, error)
+        return error_response(request.scope, redaction.error(error))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

@@ -12,6 +12,7 @@ from api.version import VERSION
 from models.postgres.database import Database
 from models.repositories.builder import BuilderRepository, BuilderView
 from models.rules.errors.domain import DomainError
+from models.rules.redaction import Redaction
 
 _LONGEST_SECONDS = 1.5
 _KEPT_SECONDS = 1.0
@@ -25,8 +26,16 @@ class _Lame(Exception):
 class Readiness:
     """Asks every part at once, each for a bounded time, and keeps the answer for a second."""
 
-    def __init__(self, database: Database, gateway: Gateway, migration: Migration, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        database: Database,
+        gateway: Gateway,
+        migration: Migration,
+        stopping: asyncio.Event,
+        redaction: Redaction,
+    ) -> None:
         self._database = database
+        self._redaction = redaction
         self._gateway = gateway
         self._migration = migration
         self._stopping = stopping
@@ -44,10 +53,10 @@ class Readiness:
 
     async def _ask(self) -> ReadinessAnswer:
         components = await asyncio.gather(
-            _timed(Part.DATABASE, self._ask_database),
-            _timed(Part.TEMPORAL, self._ask_temporal),
-            _timed(Part.ENGINE, self._ask_engine),
-            _timed(Part.WORKERS, self._ask_workers),
+            self._timed(Part.DATABASE, self._ask_database),
+            self._timed(Part.TEMPORAL, self._ask_temporal),
+            self._timed(Part.ENGINE, self._ask_engine),
+            self._timed(Part.WORKERS, self._ask_workers),
         )
         is_ready = all(component.status == Works.OK for component in components) and not self._stopping.is_set()
         word = Health.HEALTHY if is_ready else Health.UNHEALTHY
@@ -95,6 +104,21 @@ class Readiness:
             raise _Lame("no builder was heard of within 15 s; start a worker with the role builder")
         return live
 
+    async def _timed(self, name: Part, ask: Callable[[], Awaitable[str]]) -> Component:
+        began, status = time.perf_counter(), Works.FAILING
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                details = await ask()
+            status = Works.OK
+        except DomainError as error:
+            details = self._redaction.text(error.detail)
+        except _Lame as lame:
+            details = str(lame)
+        except TimeoutError:
+            details = f"no answer within {_LONGEST_SECONDS} s"
+        latency_ms = round((time.perf_counter() - began) * 1000, 1)
+        return Component(name=name, status=status, latency_ms=latency_ms, details=details)
+
 
 def cache_word(made_at: datetime, now: datetime) -> Works:
     """Say whether a kept answer is as young as it should be: not after a jump of the clock, or a suspended machine."""
@@ -114,19 +138,3 @@ def _engine_of(builder: BuilderView) -> str:
             " BUILDKIT_STEP_LOG_MAX_SIZE for dockerd, as the README says"
         )
     return words
-
-
-async def _timed(name: Part, ask: Callable[[], Awaitable[str]]) -> Component:
-    began, status = time.perf_counter(), Works.FAILING
-    try:
-        async with asyncio.timeout(_LONGEST_SECONDS):
-            details = await ask()
-        status = Works.OK
-    except DomainError as error:
-        details = error.detail
-    except _Lame as lame:
-        details = str(lame)
-    except TimeoutError:
-        details = f"no answer within {_LONGEST_SECONDS} s"
-    latency_ms = round((time.perf_counter() - began) * 1000, 1)
-    return Component(name=name, status=status, latency_ms=latency_ms, details=details)

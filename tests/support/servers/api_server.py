@@ -34,6 +34,7 @@ class FakeRuns:
     """An api.gateway.Orchestrator that remembers what it was told."""
 
     is_down: bool = False
+    complaint: str = "Temporal is down."
     pokes: list[RunAddress] = field(default_factory=list)
     cancels: list[RunAddress] = field(default_factory=list)
 
@@ -51,7 +52,7 @@ class FakeRuns:
 
     def _check(self) -> None:
         if self.is_down:
-            raise OrchestratorUnreachable("Temporal is down.")
+            raise OrchestratorUnreachable(self.complaint)
 
 
 class _Server(Server):

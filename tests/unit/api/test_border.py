@@ -22,6 +22,7 @@ from api.server.listener import listen, why_not
 from api.version import VERSION
 from models.repositories.image.reading import PageKey
 from models.rules.errors.request import PreconditionFailed, RequestInvalid
+from models.rules.redaction import Redaction
 
 
 def test_a_cursor_leads_back_to_its_place() -> None:
@@ -118,7 +119,7 @@ async def test_methods_that_a_path_takes_are_told_in_alphabetical_order_whoever_
 
     app = FastAPI()
     app.mount("/page", frameworks_own)
-    install_problem_handlers(app)
+    install_problem_handlers(app, Redaction())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://slipway") as http:
         answer = await http.post("/page/one")
     assert answer.headers["allow"] == "GET, HEAD, PUT"
