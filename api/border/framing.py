@@ -27,8 +27,6 @@ class Framing:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        if scope.get("raw_path", b"").lower().startswith(_ABSOLUTE):
-            _read_address(scope)
         await self._app(scope, receive, send)
 
 
@@ -44,6 +42,8 @@ def _refusal(scope: Scope) -> Response | None:
     elif _head_bytes(scope) > _LARGEST_HEAD:
         status, code = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large"
         detail = f"The request's address and headers are larger than {_LARGEST_HEAD // 1024} KiB together."
+    elif scope.get("raw_path", b"").lower().startswith(_ABSOLUTE) and not _read_address(scope):
+        status, code, detail = HTTPStatus.BAD_REQUEST, "request_malformed", "The request's address is none."
     else:
         return None
     return Response(problem_body(scope, status, code, detail), status, {"Connection": "close"}, PROBLEM_JSON)
@@ -54,10 +54,17 @@ def _head_bytes(scope: Scope) -> int:
     return address + sum(len(name) + len(value) for name, value in scope["headers"])
 
 
-def _read_address(scope: Scope) -> None:
-    """Take path and host from a whole address, which counts before the Host header: RFC 9112 §3.2.2."""
-    address = urlsplit(scope["raw_path"].decode("ascii"))
+def _read_address(scope: Scope) -> bool:
+    """Take path and host from a whole address, which counts before the Host header: RFC 9112 §3.2.2.
+
+    False when it is none.
+    """
+    try:
+        address = urlsplit(scope["raw_path"].decode("ascii"))
+    except ValueError:
+        return False
     path = address.path or "/"
     scope["raw_path"], scope["path"] = path.encode("ascii"), unquote(path)
     others = [(name, value) for name, value in scope["headers"] if name != _HOST]
     scope["headers"] = [(_HOST, address.netloc.encode("ascii")), *others]
+    return True

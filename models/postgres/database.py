@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from models.postgres.driver_errors import AWAY, REFUSED, leave_standby, raise_named, reason_of
 from models.postgres.hints import Hints, topics_of
-from models.rules.errors.database import DATABASE_AWAY, DatabaseUnreachable, NameTaken, SchemaUnknown
+from models.rules.errors.database import DATABASE_AWAY, DatabaseReadOnly, DatabaseUnreachable, NameTaken, SchemaUnknown
 from models.tables.families import all_tables
 
 log = logging.getLogger(__name__)
@@ -98,12 +98,18 @@ class Database:
             raise_named(error)
 
     async def ping(self) -> None:
-        """Raise DatabaseUnreachable when Postgres takes no new connection, though those of the pool may still work."""
+        """Raise DatabaseUnreachable when Postgres takes no new connection, though those of the pool may still work.
+
+        Raises DatabaseReadOnly when what answers is a standby, or takes no writes for another reason.
+        """
         try:
             connection = await asyncpg.connect(self.url, timeout=_CONNECT_SECONDS, connection_class=_Connection)
         except (*AWAY, *REFUSED) as error:
             raise_named(error)
+        settings = connection.get_settings()  # told by Postgres itself with each connection
         await connection.close()
+        if "on" in {settings.default_transaction_read_only, settings.in_hot_standby}:
+            raise DatabaseReadOnly("The database takes no changes just now: it is a standby, or was set read-only.")
 
     async def migrate(self) -> None:
         """Bring the schema up to date, however long it takes; any number of processes at once.

@@ -114,9 +114,12 @@ async def test_after_a_failover_the_next_request_finds_the_new_primary(database_
     async with database.transaction() as first, database.transaction() as second:
         for session in (first, second):
             await session.execute(text("SELECT 1"))  # both connections are there, and take no writes
+    with pytest.raises(DatabaseReadOnly):
+        await database.ping()
     await operator.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     with pytest.raises(DatabaseReadOnly):
         await _write(database)
+    await database.ping()
     for _time in range(2):
         await _write(database)
     await database.close()

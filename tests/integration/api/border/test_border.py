@@ -19,6 +19,7 @@ from tests.support.builds.api_builds import ReportingBuilder
 from tests.support.eventually import eventually
 from tests.support.servers.api_server import RunningApi, order_of, running_api
 from tests.support.servers.postgres import fresh_database
+from tests.support.servers.raw_http import raw_exchange
 
 IMAGES = "/api/v1/images"
 
@@ -84,6 +85,35 @@ async def test_a_body_of_more_than_16_mebibytes_is_413_however_it_comes(server: 
         _check_problem(await server.http.post(IMAGES, content=content, headers=headers), 413, "body_too_large")
     most = await server.http.post(IMAGES, content=b" " * 16 * 1024 * 1024, headers=headers)
     _check_problem(most, 422, "request_invalid")
+
+
+ODD_HEADERS = [
+    {},
+    {"Content-Type": "text/plain"},
+    {"Content-Encoding": "gzip"},
+    {"If-Match": '"x"'},
+    {"Origin": "null"},
+    {"Host": "evil.example"},
+    {"Idempotency-Key": "two words"},
+    {"Content-Length": "99999999"},
+    {"Accept": "image/png"},
+    {"Range": "bytes=9-1"},
+    {"Upgrade": "websocket", "Connection": "upgrade"},
+]
+
+
+@pytest.mark.parametrize("headers", ODD_HEADERS, ids=str)
+async def test_whatever_is_refused_is_refused_by_a_problem(server: RunningApi, headers: dict[str, str]) -> None:
+    described = (await server.http.get("/openapi.json")).json()["paths"]
+    paths = [path.replace("{image_id}", some) for path in described for some in ("1", "x", "-1", "%00", "9" * 50)]
+    paths += ["/nothing", "/api", "/docs", "/static-offline-docs/../x", "/%ff", f"{IMAGES}?limit=x&cursor=%00&tag=%00"]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in ({"Host": "localhost"} | headers).items())
+    for path in dict.fromkeys(paths):
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW", "get"):
+            answer = await raw_exchange(server.url, f"{method} {path} HTTP/1.1\r\n{lines}\r\n")
+            is_fine = answer.status < 400 or path in {"/ready", "/status", "/health/readiness"}
+            assert answer.status < 500 or is_fine, (method, path)
+            assert is_fine or answer.headers["content-type"] == "application/problem+json", (method, path)
 
 
 async def test_every_answer_keeps_browsers_in_check(server: RunningApi) -> None:

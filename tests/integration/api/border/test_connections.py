@@ -135,6 +135,8 @@ async def test_a_whole_address_counts_before_the_host_header(bystander: RunningA
         (f"http://localhost:8080{IMAGES}?limit=1", "evil.example", 200),
         (f"http://evil.example{IMAGES}", "localhost", 421),
         ("http://localhost", "any", 200),
+        ("http://[/health", "localhost", 400),
+        ("http://user@localhost/", "localhost", 421),
         ("HTTP://LOCALHOST/nothing", "any", 404),
     ):
         answer = await raw_exchange(bystander.url, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")
