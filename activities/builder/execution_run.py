@@ -10,6 +10,7 @@ from pathlib import Path
 
 from activities.builder.awaiting import result_of
 from activities.builder.identity import BuilderIdentity
+from activities.disk import disk_failure
 from activities.image.preparation import prepare_source
 from activities.log.shipper import LogShipper, ShippedLog
 from activities.ports.engine import ContainerEngine, EngineBuild, EngineBuildRequest, EngineOutcome, EngineProgress
@@ -28,7 +29,7 @@ from models.repositories.log.facts import LogFacts, WrittenLog
 from models.rules.build_payloads import Checkpoint
 from models.rules.errors.database import DATABASE_AWAY
 from models.rules.errors.domain import DomainError
-from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, ExecutionLost, HostDiskFailed
+from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, ExecutionLost
 from models.rules.errors.source import SourceGone
 from models.rules.errors.stored import UnknownFailure
 from models.rules.image_reference import attempt_reference
@@ -123,7 +124,7 @@ class ExecutionRun:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        work = await asyncio.to_thread(self._means.area.folder, f"execution-{self._token}")
+        work = self._means.area.path / f"execution-{self._token}"
         try:
             end = await self._outcome(work)
             self._is_over = True
@@ -147,9 +148,7 @@ class ExecutionRun:
             error = BuildCancelled("The build was ended before its first step.")
         except OSError as failure:
             log.exception("execution_disk_error", extra={"token": self._token})
-            error = HostDiskFailed(
-                f"The builder host cannot write its files ({failure.strerror}); free some space there."
-            )
+            error = disk_failure(failure, self._means.area.path)
         except Exception:  # the outermost line of this task: a defect is recorded, and stays loud in the log
             log.exception("execution_defect", extra={"token": self._token})
             error = UnknownFailure("The build failed by a fault of Slipway itself; the worker's log says more.")
@@ -169,6 +168,7 @@ class ExecutionRun:
         return "lost" if error.retryable else "failed"
 
     async def _work(self, work: Path) -> EngineOutcome:
+        await asyncio.to_thread(self._means.area.folder, work.name)
         async with self._means.database.transaction() as session:
             inputs = await BuildReading(session).inputs(self._build.build_id)
         self._preparation = asyncio.create_task(self._prepare(inputs, work))

@@ -5,10 +5,13 @@ import hashlib
 import logging
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 
 import zstandard
 
+from activities.disk import disk_failure
 from activities.ports.object_store import ObjectStore
+from activities.source.archive import remove_tree
 from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.repositories.log.chunks import LogChunks
@@ -73,6 +76,9 @@ class LogArchive(Background):
             return await self._keep(execution)
         except DATABASE_AWAY:
             raise
+        except OSError as error:
+            log.warning("log_archive_waits", extra={"why": disk_failure(error, self._area.path).detail})
+            return False
         except Exception:  # one log that cannot be kept must not hold up the others
             log.exception("log_not_archived", extra={"token": execution.token})
             return False
@@ -83,24 +89,29 @@ class LogArchive(Background):
         Idempotent: the key names the attempt, whose bytes no longer change.
         """
         token = execution.token or 0
-        folder = await asyncio.to_thread(self._area.folder, f"log-{token}")
-        path = folder / "log.zst"
+        folder = self._area.path / f"log-{token}"
+        key = log_key(execution.build_id, execution.attempt)
+        try:
+            await asyncio.to_thread(self._area.folder, folder.name)
+            digest, size = await self._write(execution, folder / "log.zst")
+            await self._store.put_file(key, folder / "log.zst")
+        finally:
+            await asyncio.to_thread(remove_tree, folder)  # also what a full disk left half-written
+        async with self._database.transaction() as session:
+            if await LogChunks(session).size(token, execution.log_day) > size:
+                return False  # a builder that was taken for gone writes after all; a later look keeps the whole
+            await LogFacts(session).keep(token, key=key, sha256=digest, size_bytes=size)
+        return True
+
+    async def _write(self, execution: BuildExecution, path: Path) -> tuple[str, int]:
+        """Write the log as far as it is stored; return its sha256 and size."""
         digest, size = hashlib.sha256(), 0
         with path.open("wb") as file, zstandard.ZstdCompressor().stream_writer(file) as squeezed:
             while True:
                 async with self._database.transaction() as session:
-                    page = await LogChunks(session).read(token, execution.log_day, size, _PAGE)
+                    page = await LogChunks(session).read(execution.token or 0, execution.log_day, size, _PAGE)
                 if not page.data:
-                    break
+                    return digest.hexdigest(), size
                 digest.update(page.data)
                 size = page.end
                 await asyncio.to_thread(squeezed.write, page.data)
-        key = log_key(execution.build_id, execution.attempt)
-        await self._store.put_file(key, path)
-        path.unlink(missing_ok=True)
-        folder.rmdir()
-        async with self._database.transaction() as session:
-            if await LogChunks(session).size(token, execution.log_day) > size:
-                return False  # a builder that was taken for gone writes after all; a later look keeps the whole
-            await LogFacts(session).keep(token, key=key, sha256=digest.hexdigest(), size_bytes=size)
-        return True

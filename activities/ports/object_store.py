@@ -7,8 +7,9 @@ from typing import Protocol
 class ObjectStore(Protocol):
     """Whole files by key. Keys are relative paths of `[A-Za-z0-9._-]` parts; a put is all or nothing.
 
-    Each call is bounded in time, and may raise StorageUnreachable, which passes by itself, or StorageRefused, which
-    does not: the store's settings or rights are wrong. A key that is none is a defect: ValueError.
+    Each call is bounded in time, and may raise StorageUnreachable, which passes by itself, HostDiskFailed where this
+    host's disk is full, or StorageRefused, which does not pass: the store's settings or rights are wrong. A key that is
+    none is a defect: ValueError.
     """
 
     @property

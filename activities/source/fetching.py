@@ -10,11 +10,12 @@ from pathlib import Path
 from temporalio import activity
 
 from activities.beats import beating
+from activities.disk import writing_below
 from activities.image.public_names import refuse_foreign
 from activities.ports.engine import ContainerEngine
 from activities.ports.object_store import ObjectStore
 from activities.ports.source_host import ResolvedTag, SourceHost
-from activities.source.archive import inspect_archive, measure
+from activities.source.archive import inspect_archive, measure, remove_tree
 from activities.source.tree import ArchiveLimits
 from activities.source.turns import Download, SourceTurns
 from activities.source.wanted import Wanted, wanted_for
@@ -102,7 +103,8 @@ class SourceActivities:
         note = WaitNote(self._database, self._hints, build, may_be_told=activity.info().attempt > 1)
         # By the clock, not by chunk: a stalled download ends by the adapter's own timeout, which can name the cause.
         async with beating(), self._turns.taken(build, note) as download:
-            return await self._fetch(build, download)
+            with writing_below(self._area.path):
+                return await self._fetch(build, download)
 
     async def _fetch(self, build: Checkpoint, download: Download) -> StageOutcome:
         repo, commit = build.repo, build.variables["commit_sha"]
@@ -161,5 +163,4 @@ class SourceActivities:
 
 
 def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.parent.rmdir()
+    remove_tree(path.parent)

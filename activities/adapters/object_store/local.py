@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 
 from activities.adapters.object_store.keys import parts_of
+from activities.disk import writing_below
 
 # another file system, one without hard links, or a file with too many
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}
@@ -30,10 +31,13 @@ class LocalStore:
         return self._root.joinpath(*parts_of(key))
 
     async def put_file(self, key: str, path: Path) -> None:
-        await asyncio.to_thread(self._put_file, self.path_of(key), path)
+        place = self.path_of(key)
+        with writing_below(self._root):
+            await asyncio.to_thread(self._put_file, place, path)
 
     async def fetch(self, key: str, into: Path) -> bool:
-        return await asyncio.to_thread(self._fetch, self.path_of(key), into)
+        with writing_below(into.parent):
+            return await asyncio.to_thread(self._fetch, self.path_of(key), into)
 
     async def delete(self, key: str) -> None:
         # Folders stay, even empty: a put in another process may be about to use one.

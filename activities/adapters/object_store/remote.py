@@ -12,6 +12,7 @@ from obstore import exceptions
 from obstore.store import from_url
 
 from activities.adapters.object_store.keys import parts_of
+from activities.disk import writing_below
 from models.rules.errors.storage import StorageRefused, StorageUnreachable
 
 _BACKENDS = {
@@ -82,7 +83,7 @@ class RemoteStore:
         name = "/".join(parts_of(key))
         partial = into.with_name(f"{into.name}.partial")
         try:
-            with self._named():
+            with self._named(), writing_below(into.parent):
                 found = await obstore.get_async(self._store, name)
                 with partial.open("wb") as file:
                     async for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):

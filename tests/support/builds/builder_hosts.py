@@ -60,13 +60,19 @@ class Hosts:
 
     @asynccontextmanager
     async def running(
-        self, name: str, *, slots: int = 2, engine_is_away: bool = False, store: ObjectStore | None = None
+        self,
+        name: str,
+        *,
+        slots: int = 2,
+        engine_is_away: bool = False,
+        store: ObjectStore | None = None,
+        area_kind: type[WorkArea] = WorkArea,
     ) -> AsyncIterator[Host]:
         """Run a builder host until the block ends, which stops it in order."""
         identity = BuilderIdentity(name, slots, "an-instance", timedelta(hours=1))
         engine = MemoryEngine()
         engine.is_away = engine_is_away
-        with WorkArea(self._folder / name) as area:
+        with area_kind(self._folder / name) as area:
             builder = BuilderHost(
                 identity,
                 database=self._database,
