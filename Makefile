@@ -42,11 +42,12 @@ test-unit: packages ## run the tests that need nothing but Python
 test-integration: packages engine ## run the tests that need a real Postgres, Temporal or Docker
 	@$(PYTHON) -m pytest $(TWO_AT_ONCE) tests/integration
 
-lint: packages ## check format, style, types, imports and shell scripts
+lint: packages ## check format, style, types, imports, walls and shell scripts
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/test_architecture.py
 	.venv/bin/shellcheck $(SHELL_FILES)
 
 format: packages ## put the code into its form

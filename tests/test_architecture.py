@@ -5,7 +5,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("process", "roles", "models", "workflows", "activities", "api", "standalone", "sandbox", "benchmarks")
@@ -188,6 +191,15 @@ def test_a_folder_can_be_seen_at_one_glance() -> None:
     folders = Counter(path.parent.as_posix() for path in (*SOURCES, *TESTS) if path.name != "__init__.py")
     fuller = {folder: modules for folder, modules in folders.items() if modules > MOST_MODULES_IN_A_FOLDER}
     assert not fuller, "a habit, not a law: which of these modules share a noun of their own?"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES}
+    below = {module: {name for name in imports_of(path) if name in modules} for module, path in modules.items()}
+    try:
+        TopologicalSorter(below).prepare()
+    except CycleError as circle:
+        pytest.fail(f"{circle.args[1]}: which of them says what the others need?")
 
 
 def test_the_models_package_itself_is_empty() -> None:
