@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from activities.adapters.docker.buildx.mounts import Mounts
@@ -33,8 +34,13 @@ class EngineUnderTest:
     takes_any_platform: bool = False
     buildx: BuildxPlugin | None = None  # None: builds go over the plain API
 
-    def adapter(self, secrets: Iterable[str] = (), mounts: Mounts | None = None) -> DockerEngine:
-        return DockerEngine(self.url, secrets, buildx=self.buildx, mounts=mounts)
+    def adapter(
+        self,
+        secrets: Iterable[str] = (),
+        mounts: Mounts | None = None,
+        silence_limit: timedelta = timedelta(minutes=10),
+    ) -> DockerEngine:
+        return DockerEngine(self.url, secrets, buildx=self.buildx, mounts=mounts, silence_limit=silence_limit)
 
 
 @asynccontextmanager

@@ -34,6 +34,11 @@ async def told(workshop: Workshop, dockerfile: str, choices: Choices | None = No
     return said[0]
 
 
+# how an engine stores images has nothing to do with these words
+stores_alike = pytest.mark.parametrize("engine_host", ["machine", "next"], indirect=True)
+
+
+@stores_alike
 @pytest.mark.parametrize(
     ("step", "missing"),
     [
@@ -56,6 +61,7 @@ async def test_a_file_that_is_not_in_the_context_is_named_by_its_whole_path(
     assert " at Step 2/2 : " in said
 
 
+@stores_alike
 @pytest.mark.parametrize(
     ("step", "missing"),
     [
@@ -73,6 +79,7 @@ async def test_a_file_that_is_not_in_another_stage_is_not_blamed_on_the_context(
     assert ".dockerignore" not in said
 
 
+@stores_alike
 @pytest.mark.parametrize(
     ("steps", "words"),
     [
@@ -86,6 +93,7 @@ async def test_paths_in_the_image_are_told_as_they_are_there(workshop: Workshop,
     assert words in await told(workshop, BASE + steps)
 
 
+@stores_alike
 @pytest.mark.parametrize("status", [404, 403, 500])
 async def test_an_address_that_cannot_be_downloaded_is_named(
     workshop: Workshop, docker: EngineUnderTest, status: int
@@ -101,6 +109,7 @@ async def test_an_address_that_cannot_be_downloaded_is_named(
     assert str(status) in said
 
 
+@stores_alike
 @pytest.mark.parametrize(
     "source",
     ["http://127.0.0.1:1/app.txt", "https://127.0.0.1:1/owner/name.git", "https://127.0.0.1:1/file?version=3"],
@@ -112,6 +121,7 @@ async def test_an_address_that_nobody_serves_is_named(workshop: Workshop, source
     assert "refused" in said or "Couldn't connect" in said
 
 
+@stores_alike
 async def test_names_and_passwords_in_an_address_are_not_told(workshop: Workshop) -> None:
     build = await workshop.build(f"{BASE}ADD http://somebody:hunter22@127.0.0.1:1/app.txt /x\n")
     assert build.error is not None
@@ -120,6 +130,7 @@ async def test_names_and_passwords_in_an_address_are_not_told(workshop: Workshop
     assert "hunter22" not in reason
 
 
+@stores_alike
 @pytest.mark.parametrize(
     ("line", "where"),
     [
@@ -138,6 +149,7 @@ async def test_a_stage_that_is_not_there_is_named_with_those_that_are(
     assert "biuld:latest is not on the engine" in build.error.detail
 
 
+@stores_alike
 @pytest.mark.parametrize(
     ("dockerfile", "target", "words"),
     [
@@ -153,6 +165,7 @@ async def test_other_ways_to_miss_a_stage_name_those_that_are_there(
     assert words in await told(workshop, dockerfile, {"target": target} if target else {})
 
 
+@stores_alike
 async def test_a_stage_that_stands_below_what_needs_it_is_told_so(workshop: Workshop) -> None:
     build = await workshop.build("FROM later AS first\nFROM busybox:1.36 AS later\n", target="first")
     assert isinstance(build.error, DockerBuildFailed)
@@ -185,6 +198,7 @@ async def test_a_base_image_that_is_there_for_a_foreign_platform_only_is_taken_o
     assert (build.outcome is not None) != (wanted in str(build.error) and bool(wanted))
 
 
+@stores_alike
 @pytest.mark.parametrize(
     ("dockerfile", "build_args", "words"),
     [
@@ -207,6 +221,7 @@ async def test_whoever_asks_for_a_frontend_is_named(
     assert said.count("localhost:1/frontend:1") == 1
 
 
+@stores_alike
 @pytest.mark.parametrize(
     ("step", "newer"),
     [
@@ -234,6 +249,7 @@ async def test_what_an_engine_is_too_old_for_is_told_with_its_version(
         assert build.error is None or "does not know" not in build.error.detail
 
 
+@stores_alike
 @pytest.mark.parametrize("word", ["COPY --chmod=u+x", "ADD --chmod=go-r", "COPY --chmod=755"])
 async def test_a_mode_that_an_engine_leaves_out_without_a_word_is_noticed(workshop: Workshop, word: str) -> None:
     version = (await workshop.engine.info()).version
@@ -246,6 +262,7 @@ async def test_a_mode_that_an_engine_leaves_out_without_a_word_is_noticed(worksh
         assert build.notices == ()
 
 
+@stores_alike
 async def test_a_git_repository_that_an_engine_takes_for_a_file_is_noticed(
     workshop: Workshop, docker: EngineUnderTest
 ) -> None:
@@ -265,6 +282,7 @@ async def test_a_git_repository_that_an_engine_takes_for_a_file_is_noticed(
         assert finished.error is not None
 
 
+@stores_alike
 async def test_a_git_repository_that_an_engine_looks_for_in_the_context_is_told(workshop: Workshop) -> None:
     build = await workshop.build(f"{BASE}ADD git@127.0.0.1:owner/name.git /x\n")
     assert isinstance(build.error, DockerBuildFailed)
@@ -273,6 +291,7 @@ async def test_a_git_repository_that_an_engine_looks_for_in_the_context_is_told(
         assert "an engine that knows `ADD` of a git repository is needed" in build.error.detail
 
 
+@stores_alike
 async def test_a_flag_that_no_engine_knows_is_not_blamed_on_the_engine(workshop: Workshop) -> None:
     said = await told(workshop, f"{BASE}COPY --recursively . /x\n")
     assert "does not know" not in said

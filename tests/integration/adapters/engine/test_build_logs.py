@@ -6,6 +6,8 @@ from tests.support.engine.engine_images import Workshop
 from tests.support.logs import outputs_of
 
 BASE = "FROM busybox:1.36\n"
+# how an engine stores images has nothing to do with it
+pytestmark = pytest.mark.parametrize("engine_host", ["machine", "next"], indirect=True)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from activities.adapters.docker.engine import DockerEngine
 from models.rules.errors.engine import DockerBuildFailed
 from tests.support.engine.engine_images import Workshop, open_workshop
 from tests.support.engine.engines_under_test import EngineUnderTest
@@ -24,11 +23,15 @@ FROM_ELSEWHERE = {
     "copy": "FROM busybox:1.36\nCOPY --from={registry}/app:1 /x /x\n",
     "frontend": "# syntax={registry}/app:1\nFROM busybox:1.36\n",
 }
+# waiting takes its time: each engine and each way once
+pytestmark = pytest.mark.parametrize(
+    ("engine_host", "docker"), [("machine", "plain"), ("next", "buildx")], indirect=True
+)
 
 
 @asynccontextmanager
 async def impatient(docker: EngineUnderTest, folder: Path, seconds: float) -> AsyncIterator[Workshop]:
-    engine = DockerEngine(docker.url, buildx=docker.buildx, silence_limit=timedelta(seconds=seconds))
+    engine = docker.adapter(silence_limit=timedelta(seconds=seconds))
     async with open_workshop(folder, engine) as workshop:
         yield workshop
 
