@@ -31,7 +31,7 @@ from api.parts import Api, ApiWorld
 _ROUTERS = (images, logs, health)
 _PATHS = Paths(route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute))
 _DRAIN = timedelta(seconds=3)
-_EXPOSED = ["ETag", "Link", "Location", "Retry-After", CORRELATION_HEADER, REPLAYED]
+_EXPOSED = ["Accept-Ranges", "Content-Range", "ETag", "Link", "Location", "Retry-After", CORRELATION_HEADER, REPLAYED]
 
 
 def create_app(given: ApiWorld) -> FastAPI:

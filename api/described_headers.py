@@ -20,6 +20,16 @@ HEADERS: Json = {
         "schema": {"type": "string"},
         "required": True,
     },
+    "Accept-Ranges": {
+        "description": "`bytes`: a range may be asked for; absent where the answer is compressed",
+        "schema": {"type": "string", "enum": ["bytes"]},
+    },
+    "Content-Range": {
+        "description": "which bytes these are, and how many there are: `bytes 4096-8191/20000`, or `bytes */20000`",
+        "schema": {"type": "string", "pattern": r"^bytes ([0-9]+-[0-9]+|\*)/[0-9]+$"},
+        "required": True,
+    },
+    "Vary": {"description": "what else the answer depends on", "schema": {"type": "string"}},
     "Link": {
         "description": 'the next page of the same list, while there is one: `</api/v1/images?…>; rel="next"`',
         "schema": {"type": "string"},
@@ -49,6 +59,8 @@ def headers_of(method: str, status: int, answer: Json) -> Json:
         names.append("Location")
     if method == "post" and status < HTTPStatus.INTERNAL_SERVER_ERROR:
         names.append(REPLAYED)
+    if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        names.append("Content-Range")
     if status in _WAIT:
         names.append("Retry-After")
     return {name: reference for each in names for name, reference in header(each).items()}

@@ -1,30 +1,33 @@
 """Logs of images: whole, and as they grow."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response, StreamingResponse
 
 from api.border.conditional import ASK_AGAIN, UNCHANGED, is_known
 from api.border.demand import IntegerFrom
-from api.border.problems import answers
+from api.border.problems import answers, error_response
 from api.border.routing import readable
 from api.described_headers import header
 from api.images.parameters import LARGEST_ID, ImageId
 from api.logs.events import COME_BACK_MILLISECONDS, EVENT_SCHEMA, EventId, last_event, server_sent
+from api.logs.representation import CODINGS, Representation, Wanted
 from api.logs.streams import AttemptBegan, LogPlace
 from api.parts import UsableApi
 from api.paths import IMAGES
 from models.repositories.log.facts import LogFacts, StoredLog
 from models.rules.errors.database import DATABASE_AWAY
-from models.rules.errors.request import ImageNotFound, LogNotFound, RequestInvalid
+from models.rules.errors.request import ImageNotFound, LogNotFound, RangeNotSatisfiable, RequestInvalid
 
 Attempt = Annotated[int, IntegerFrom(1, LARGEST_ID)]
 _PLAIN = "text/plain; charset=utf-8"
+_TEXT = {"text/plain": {"schema": {"type": "string"}}}
 _EVENTS = "text/event-stream"
 _PING_SECONDS = 15
 _UNKEPT = {"Cache-Control": "no-store"}
@@ -51,36 +54,58 @@ ends an EventSource for good, while the image has no newer build; who missed `en
 router = APIRouter(prefix=IMAGES, tags=["Images"])
 
 
+def _wanted(
+    request: Request,
+    wanted_range: Annotated[
+        str | None, Header(alias="Range", description="one range of bytes, as `bytes=4096-`; else all are answered")
+    ] = None,
+    if_range: Annotated[
+        str | None, Header(alias="If-Range", description="the ETag of what is known: with another, all are answered")
+    ] = None,
+) -> Wanted:
+    return Wanted(request.headers.get("Accept-Encoding"), wanted_range, if_range)
+
+
 @readable(
     router,
     "/{image_id}/log",
     response_class=Response,
     summary="Read a whole log",
     responses={
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "headers": header("ETag")},
+        200: {"content": _TEXT, "headers": header("ETag") | header("Accept-Ranges") | header("Vary")},
+        206: {"content": _TEXT, "headers": header("ETag") | header("Content-Range"), "description": "The range"},
         **UNCHANGED,
         **_ANSWERS,
+        **answers(RangeNotSatisfiable),
     },
 )
 async def read_log(
     request: Request,
     image_id: ImageId,
     api: UsableApi,
+    wanted: Annotated[Wanted, Depends(_wanted)],
+    *,
     attempt: Annotated[Attempt | None, Query(description="the newest by default")] = None,
     download: Annotated[bool | None, Query(description="as a file")] = None,
 ) -> Response:
-    """Every byte that was written so far, after redaction; of the newest attempt, or the given one."""
+    """Every byte that was written so far, after redaction; of the newest attempt, or the given one.
+
+    With `Accept-Encoding: zstd` or `gzip` compressed, unless a range is asked for.
+    """
     log = await _stored(api, image_id, attempt)
-    size = await api.logs.size(log)
-    headers = {"ETag": _tag(log, size), "Cache-Control": ASK_AGAIN}
-    if is_known(request.headers, headers["ETag"]):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    headers["Content-Length"] = str(size)
+    shown = Representation.of(log, await api.logs.size(log), wanted)
+    headers = {**shown.headers, "Cache-Control": ASK_AGAIN}
+    if is_known(request.headers, shown.etag):
+        kept = ("ETag", "Vary", "Cache-Control")
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={name: headers[name] for name in kept})
+    if shown.is_beyond:
+        return _nothing_there(request, shown)
     if download:
         headers["Content-Disposition"] = f'attachment; filename="image-{image_id}-attempt-{log.attempt}.log"'
-    if request.method == "HEAD":
-        return Response(headers=headers, media_type=_PLAIN)
-    return StreamingResponse(_pages(api, log, size), headers=headers, media_type=_PLAIN)
+    status = HTTPStatus.OK if shown.cut is None else HTTPStatus.PARTIAL_CONTENT
+    # nothing for HEAD, but streamed: an empty body would bear a length, and that of a compressed log nobody knows
+    pages = _pages(api, log, shown) if request.method != "HEAD" else ()
+    return StreamingResponse(pages, status, headers, _PLAIN)
 
 
 @readable(
@@ -118,11 +143,6 @@ async def stream_log(
     return EventSourceResponse(events, ping=_PING_SECONDS, headers=_UNKEPT)
 
 
-def _tag(log: StoredLog, size_bytes: int) -> str:
-    """Name these very bytes: an attempt's log is only added to, and each attempt of a build has a log of its own."""
-    return f'"{log.build_id.hex}-{log.attempt}-{size_bytes}"'
-
-
 async def _stored(api: UsableApi, image_id: int, attempt: int | None) -> StoredLog:
     async with api.given.streams.transaction() as session:
         logs = LogFacts(session)
@@ -134,10 +154,21 @@ async def _stored(api: UsableApi, image_id: int, attempt: int | None) -> StoredL
     raise ImageNotFound(f"There is no image {image_id}.")
 
 
-async def _pages(api: UsableApi, log: StoredLog, size: int) -> AsyncIterator[bytes]:
-    async with aclosing(api.logs.pages(log, 0, size)) as pages:
+def _nothing_there(request: Request, shown: Representation) -> Response:
+    detail = f"The log has {shown.size} bytes, and none in the range that was asked for; ask again when it has grown."
+    answer = error_response(request.scope, RangeNotSatisfiable(detail))
+    answer.headers.update(shown.headers)
+    return answer
+
+
+async def _pages(api: UsableApi, log: StoredLog, shown: Representation) -> AsyncIterator[bytes]:
+    first, end = shown.cut or (0, shown.size)
+    squeezing = CODINGS[shown.coding]() if shown.coding is not None else None
+    async with aclosing(api.logs.pages(log, first, end)) as pages:
         async for page in pages:
-            yield page
+            yield page if squeezing is None else await asyncio.to_thread(squeezing.compress, page)
+    if squeezing is not None:
+        yield squeezing.flush()
 
 
 async def _events(

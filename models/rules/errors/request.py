@@ -38,6 +38,12 @@ class BuildStateConflict(DomainError):
     code, status = "build_state_conflict", 409
 
 
+class RangeNotSatisfiable(DomainError):
+    """The log has no byte in that range; Content-Range says how many it has."""
+
+    code, status = "range_not_satisfiable", 416
+
+
 class LogNotFound(DomainError):
     code, status = "log_not_found", 404
 
