@@ -21,6 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
+from activities.adapters.docker.buildx.plugin import find_buildx
 from benchmarks.measures import builds, latency, lists, logs, memory, workflows
 from benchmarks.measures.effort import QUICK, THOROUGH, Effort
 from benchmarks.run import Measurement, Report, Say, measure_all
@@ -59,7 +60,9 @@ def main(words: Sequence[str]) -> int:
         with lock(folder.with_name("bench.lock")) as is_ours:
             if not is_ours:
                 raise CannotStart(f"another bench runs with {folder}; two at once would measure each other")
-            report = asyncio.run(_measure(folder, settings.engine_url, arguments, say))
+            plugin = find_buildx(settings.data_dir)
+            buildx = plugin.path if plugin is not None else None
+            report = asyncio.run(_measure(folder, settings.engine_url, buildx, arguments, say))
     except CannotStart as refusal:
         say(str(refusal))
         return 1
@@ -69,13 +72,15 @@ def main(words: Sequence[str]) -> int:
     return 1 if report.not_measured else 0
 
 
-async def _measure(folder: Path, engine_url: str, arguments: argparse.Namespace, say: Say) -> Report:
+async def _measure(
+    folder: Path, engine_url: str, buildx: Path | None, arguments: argparse.Namespace, say: Say
+) -> Report:
     effort = QUICK if arguments.quick else THOROUGH
     chosen = {name: measure for name, measure in MEASUREMENTS.items() if name in (arguments.only or MEASUREMENTS)}
     shutil.rmtree(folder, ignore_errors=True)  # what a killed bench left
     try:
         say("starting a Slipway of its own …")
-        async with running_stack(folder, engine_url, os.environ["PATH"]) as bench:
+        async with running_stack(folder, engine_url, os.environ["PATH"], buildx) as bench:
             measurements = [Measurement(name, partial(measure, bench, effort)) for name, measure in chosen.items()]
             return await measure_all(measurements, _LONGEST, say)
     finally:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class BenchStack:
     settings: Settings
     client: ApiClient
     prefix: str
+    buildx: Path | None  # the client that drives builds; None: they go over the plain API
     _running: dict[str, RunningProgram] = field(default_factory=dict)
 
     @property
@@ -82,6 +83,23 @@ class BenchStack:
             await until_success(self.client.http, "/ready")
 
     @asynccontextmanager
+    async def over_the_plain_api(self) -> AsyncIterator[None]:
+        """Run the worker without a client for builds for a while."""
+        program = self._program("worker")
+        environment = {**(program.environment or {}), "SLIPWAY_BUILDX": "off"}
+        await self.stop("worker")
+        try:
+            plain = await RunningProgram.start(replace(program, environment=environment), self.stack.log_of("worker"))
+            self._running["worker"] = plain
+            await plain.until_ready()
+            await until_success(self.client.http, "/ready")
+            yield
+        finally:
+            await self.stop("worker")
+            await self.start("worker")
+            await until_success(self.client.http, "/ready")
+
+    @asynccontextmanager
     async def api_on(self, database_url: str) -> AsyncIterator[httpx.AsyncClient]:
         """Run an API process on another database; yield a client of it."""
         settings = self.settings.model_copy(update={"api_port": free_port(), "database_url": SecretStr(database_url)})
@@ -110,7 +128,9 @@ class BenchStack:
 
 
 @asynccontextmanager
-async def running_stack(folder: Path, engine_url: str, search_path: str) -> AsyncIterator[BenchStack]:
+async def running_stack(
+    folder: Path, engine_url: str, search_path: str, buildx: Path | None
+) -> AsyncIterator[BenchStack]:
     """Run the whole product with its data in `folder` until the block ends. Raises CannotStart.
 
     `search_path` is the programs' PATH: nothing else of this process's environment reaches them.
@@ -118,13 +138,13 @@ async def running_stack(folder: Path, engine_url: str, search_path: str) -> Asyn
     ports = {name: free_port() for name in _PORTS}
     prefix = f"bench-{ports['api_port']}"
     given: dict[str, Any] = {"data_dir": folder, "engine_url": engine_url, "builder_name": prefix, "api_extra_port": 0}
-    given |= ports
+    given |= ports | {"buildx": str(buildx or "off")}
     told = {f"SLIPWAY_{name.upper()}": str(value) for name, value in given.items()}
     environment = {"PATH": search_path, "HOME": str(folder), **told}
     settings = Settings(_env_file=None, **given)
     async with AsyncExitStack() as cleanup:
         http = await cleanup.enter_async_context(_http_of(settings.api_port))
-        bench = BenchStack(standalone_stack(settings, environment), settings, ApiClient(http, prefix), prefix)
+        bench = BenchStack(standalone_stack(settings, environment), settings, ApiClient(http, prefix), prefix, buildx)
         cleanup.push_async_callback(bench.stop_all)
         await bench.start(*_ORDER)
         await until_success(http, "/ready")
