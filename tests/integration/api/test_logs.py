@@ -14,8 +14,10 @@ import zstandard
 from httpx_sse import ServerSentEvent
 
 from activities.adapters.object_store.remote import RemoteStore
+from models.repositories.build.wishes import BuildWishes
 from models.repositories.log.days import LogDays
-from models.rules.build_payloads import Checkpoint
+from models.rules.build_lifecycle import Wish
+from models.rules.build_payloads import Checkpoint, RequestedWish
 from standalone.demo.event_stream import server_events
 from tests.support.builds.api_builds import Attempt, ReportingBuilder
 from tests.support.description import DESCRIPTION, is_valid
@@ -279,6 +281,28 @@ async def test_a_reader_of_an_image_that_is_built_again_begins_the_new_log_anew(
         assert json.loads(began.data) == {"generation": 2, "attempt": 1}
         assert json.loads(wrote.data)["offset"] == 0
         assert json.loads(wrote.data)["text"].startswith("the second")
+
+
+async def test_who_heard_the_end_of_a_build_that_is_resumed_hears_how_it_goes_on(
+    server: RunningApi, builder: ReportingBuilder
+) -> None:
+    image_id, checkpoint, attempt = await _building(server, builder)
+    await builder.write(attempt, b"cut")
+    await builder.end(attempt, "failed", tail="cut")
+    await builder.fail(checkpoint, "no luck")
+    heard = await read_stream(server.http, image_id)
+    path, headers = f"/api/v1/images/{image_id}/log/stream", {"Last-Event-ID": heard.last_id}
+    assert (await server.http.get(path, headers=headers)).status_code == 204
+    async with server.api.given.requests.transaction() as session:
+        await BuildWishes(session).want(checkpoint.build_id, RequestedWish(wish=Wish.RESUME), "anonymous")
+    async with _stream(server.http, image_id, heard.last_id) as answer:
+        assert answer.status_code == 200
+        checkpoint = await builder.claim(str(checkpoint.build_id))
+        second = await builder.attempt(checkpoint.build_id)
+        await builder.write(second, b"whole\n")
+        began, wrote = await _events(answer, 2)
+    assert (began.event, began.id) == ("attempt", "1.2.0")
+    assert (wrote.id, json.loads(wrote.data)) == ("1.2.6", {"offset": 0, "text": "whole\n"})
 
 
 async def test_who_heard_a_failed_builds_end_hears_the_next_build(
