@@ -6,11 +6,13 @@ import pytest
 import pytest_asyncio
 
 from tests.support.engine.engines_under_test import plugin
-from tests.support.servers.product import Product, running_product
+from tests.support.servers.product import BUILD_SECRET, Product, running_product
 
 
 @pytest_asyncio.fixture(scope="session")
 async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    secrets = tmp_path_factory.mktemp("secrets")
+    (secrets / "npm").write_text(BUILD_SECRET)
     async with running_product(
         tmp_path_factory.mktemp("product"),
         github_timeout=4,
@@ -19,5 +21,6 @@ async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
         outage_patience=15,
         builder_slots=2,
         buildx=str((await plugin()).path),
+        build_secrets=f"npm={secrets / 'npm'}",
     ) as running:
         yield running

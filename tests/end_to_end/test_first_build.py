@@ -7,7 +7,7 @@ import httpx
 
 from activities.adapters.temporal import connect
 from tests.support.log_reader import read_stream
-from tests.support.servers.product import Product
+from tests.support.servers.product import BUILD_SECRET, Product
 
 _HELLO = 'RUN echo one && echo two >&2\nCMD ["echo", "hello"]\n'
 
@@ -157,3 +157,23 @@ async def test_the_token_is_redacted_where_a_step_prints_it(product: Product) ->
     stream = await read_stream(product.api, row["id"])
     assert b"sandbox-token" not in stream.data
     assert b"******\n****** again\n" in stream.data
+
+
+async def test_a_build_secret_reaches_the_step_that_mounts_it_and_shows_nowhere(product: Product) -> None:
+    mount = "--mount=type=secret,id=npm,required=true"
+    dockerfile = f"{product.base}RUN {mount} cp /run/secrets/npm /tmp/x; wc -c </tmp/x; cat /tmp/x; rm /tmp/x\n"
+    commit = product.repository("mounting", {"Dockerfile": dockerfile})
+    row = await product.settled((await product.order("mounting", commit, secrets=["npm"]))["id"])
+    assert row["build_status"] == "success", row["build_error"]
+    assert row["build_log"].endswith(f"\n{len(BUILD_SECRET)}\n******")
+    stream = await read_stream(product.api, row["id"])
+    assert BUILD_SECRET not in f"{row} {stream.data!r}"
+
+
+async def test_a_build_secret_that_the_builder_lacks_fails_the_build_in_words(product: Product) -> None:
+    commit = product.repository("lacking", {"Dockerfile": f"{product.base}RUN true\n"})
+    row = await product.settled((await product.order("lacking", commit, secrets=["pypi"]))["id"])
+    assert row["build_status"] == "failed"
+    assert row["build_error"] == (
+        "This builder has no build secret named pypi; name its file in SLIPWAY_BUILD_SECRETS there."
+    )

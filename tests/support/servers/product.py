@@ -25,6 +25,7 @@ from tests.support.servers.held_changes import holding
 from tests.support.servers.sandbox_server import git
 
 _SETTLED = {"success", "failed"}
+BUILD_SECRET = "npm-0123456789-of-the-builder"  # what its builder knows as the secret npm
 _ORDER = ("postgres", "temporal", "sandbox", "worker", "api")
 _PATIENCE_SECONDS = 90.0
 

@@ -45,6 +45,9 @@ class BuildxConversation:
         return ()
 
     def begin(self) -> bytes:
+        program = self._command[0]
+        if not os.access(program, os.X_OK):  # what ties it to us starts in any case
+            raise EngineRefused(f"The build's client {program} is gone; bring it back, or restart the worker.")
         self._files.write()
         with self._changing:
             if self._is_told_to_end:
