@@ -26,9 +26,9 @@ def _name(name: str, field: FieldInfo) -> str:
 
 def _default(field: FieldInfo) -> str:
     value = field.default
-    if field.default_factory is not None:
+    if field.default_factory is not None and field.default_factory is not dict:
         return "the host's name"
-    if value is None:
+    if value is None or field.default_factory is dict:
         return "–"  # noqa: RUF001 - as printed
     if isinstance(value, timedelta):
         return _duration(int(value.total_seconds()))
