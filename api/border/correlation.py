@@ -49,9 +49,9 @@ class Correlation:
             try:
                 await self._app(scope, receive, send_with_id)
             except asyncio.CancelledError:  # by the server, whose time to end is over
-                if not status:
-                    await error_response(scope, ServerStopping(_STOPPING))(scope, receive, send_with_id)
-                raise
+                if status:
+                    raise
+                await error_response(scope, ServerStopping(_STOPPING))(scope, receive, send_with_id)
             except Exception:
                 log.exception("request_failed", extra={"method": scope["method"], "endpoint": endpoint_of(scope)})
                 if status:  # too late to say so: only the cut connection tells

@@ -37,6 +37,8 @@ class Patience:
 
 
 PATIENCE = Patience()
+# while the server ends: nobody who keeps silent makes it wait for the whole of its time
+_HURRY = Patience(head=timedelta(seconds=2), body_silence=timedelta(seconds=2), reading=timedelta(seconds=5))
 
 
 class Connection(H11Protocol):
@@ -65,6 +67,7 @@ class Connection(H11Protocol):
         if self._lingers_since is not None:
             self.transport.close()
             return
+        self._patience = _HURRY
         super().shutdown()
 
     def resume_writing(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -39,10 +40,25 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _TICKS == 0:
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, Connection):
-                    connection.look()
+            self._look()
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        looking = asyncio.create_task(self._keep_looking(), name="look at connections")
+        try:
+            await super().shutdown(sockets)
+        finally:
+            looking.cancel()
+
+    async def _keep_looking(self) -> None:
+        while True:  # uvicorn ticks no more
+            await asyncio.sleep(1)
+            self._look()
+
+    def _look(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection):
+                connection.look()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -191,6 +192,20 @@ async def test_half_a_body_is_not_waited_for_for_ever(hasty: RunningApi, rest: s
         writer.write(f"POST {IMAGES} HTTP/1.1\r\n{HOST}Content-Type: application/json\r\n{rest}".encode())
         assert "body did not come" in _check(await read_answer(reader), 408, "request_timeout")
         assert await until_closed(reader) == b""
+
+
+async def test_half_a_body_does_not_hold_the_end_up(database_url: str, tmp_path: Path) -> None:
+    async with running_api(database_url, tmp_path) as server, raw_connection(server.url) as (reader, writer):
+        writer.write(
+            f"POST {IMAGES} HTTP/1.1\r\n{HOST}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{{".encode()
+        )
+        await eventually(lambda: _tasks(server), lambda count: count > 0)
+        await server.stop()
+        _check(await read_answer(reader), 408, "request_timeout")  # not 503, as when all time is over
+
+
+async def _tasks(server: RunningApi) -> int:
+    return len(server.server.server_state.tasks)
 
 
 async def test_the_rest_of_a_body_that_was_refused_is_not_waited_for_either(hasty: RunningApi) -> None:
