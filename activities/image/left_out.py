@@ -7,6 +7,7 @@ hostile stars; they mean what `.dockerignore` patterns mean but for where they a
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from activities.image.ignore_patterns import MOST_BYTES, IgnorePattern, read_pattern
@@ -15,6 +16,7 @@ from activities.source.links import follow
 _ATTRIBUTES = ".gitattributes"
 _MODULES = ".gitmodules"
 _MOST_RULES = 500
+_MOST_MODULES = 200
 _MODULE_PATH = re.compile(r'^[ \t]*path[ \t]*=[ \t]*"?([^"\r\n]+?)"?[ \t]*\r?$', re.MULTILINE)
 
 
@@ -48,7 +50,7 @@ class ExportRule:
 def export_rules(root: Path, folder: str) -> list[ExportRule]:
     """Return the rules on the way from the source's top to a folder of it, later ones winning. Blocks."""
     folders = ["", *_prefixes(folder)]
-    return [rule for each in folders for rule in _rules_in(root, each)][:_MOST_RULES]
+    return list(islice((rule for each in folders for rule in _rules_in(root, each)), _MOST_RULES))
 
 
 def rule_against(root: Path, path: str) -> ExportRule | None:
@@ -63,7 +65,7 @@ def rule_against(root: Path, path: str) -> ExportRule | None:
 
 def submodules(root: Path) -> list[str]:
     """Return the paths of the repository's submodules. Blocks."""
-    found = [PurePosixPath(path) for path in _MODULE_PATH.findall(_text(root, _MODULES))]
+    found = [PurePosixPath(path) for path in _MODULE_PATH.findall(_text(root, _MODULES))[:_MOST_MODULES]]
     return [path.as_posix() for path in found if path.name and not path.is_absolute() and ".." not in path.parts]
 
 

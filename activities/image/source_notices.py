@@ -7,6 +7,7 @@ from pathlib import Path
 from activities.image.context import IGNORE_FILE, BuildContext
 from activities.image.ignore_patterns import IgnoreRules
 from activities.image.left_out import export_rules, submodules
+from activities.source.archive import MOST_POINTERS
 from activities.source.links import follow
 
 _MOST_NAMED = 5
@@ -25,7 +26,8 @@ def source_notices(
     left_out = _left_out(root, context)
     found = []
     if lfs:
-        what = "1 file of the build's context is a pointer" if len(lfs) == 1 else f"{len(lfs)} files are pointers"
+        many = f"{len(lfs)}{' or more' if len(lfs) == MOST_POINTERS else ''} files are pointers"
+        what = many if len(lfs) > 1 else "1 file of the build's context is a pointer"
         found.append(f"Git LFS: {what}, not the contents GitHub shows: {_named(lfs)}.")
     if empty:
         found.append(f"Submodules are empty in GitHub's archives, and so in the build's context: {_named(empty)}.")

@@ -22,13 +22,13 @@ _SLACK_BYTES = 1024 * 1024
 _BLOCK = 1024 * 1024
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\n"  # how a file begins that only stands for another
 _LARGEST_POINTER = 1024
-_MOST_POINTERS = 10_000
+MOST_POINTERS = 1000
 _LATEST_MTIME = 2**33 - 1  # what a tar header can hold
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """Paths in the source of Git LFS pointers: files that only stand for others."""
+    """Paths in the source of Git LFS pointers: files that only stand for others. At most MOST_POINTERS are told."""
 
     lfs_pointers: tuple[str, ...]
 
@@ -173,7 +173,7 @@ def _extract(into: Path, entries: Iterator[_Entry], tree: SourceTree) -> list[st
             link_times[entry.path] = entry.member.mtime
         (place if entry.path in folder_times else place.parent).mkdir(mode=0o755, parents=True, exist_ok=True)
         if entry.member.type in REGULAR_TYPES:
-            if _write_file(place, entry).startswith(_LFS_POINTER) and len(pointers) < _MOST_POINTERS:
+            if _write_file(place, entry).startswith(_LFS_POINTER) and len(pointers) < MOST_POINTERS:
                 pointers.append(entry.path)
         elif entry.member.type == tarfile.LNKTYPE and entry.path not in tree.links:
             os.link(into / tree.linked_file(entry.member), place, follow_symlinks=False)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MOST_LINKS = 255  # as many as BuildKit follows on one way
+_MOST_PARTS = 2048  # no path that exists is deeper; links may pile up more, which would cost much time to walk
 _NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 @dataclass(frozen=True)
 class Way:
-    """Where a path leads: `end` holds no link, and is None for a circle; `links` are the paths of those met.
+    """Where a path leads: `end` holds no link, and is None for a circle, which no way ends; `links` are those met.
 
     `led_out` is the first link that leads out of the root, by `..` or an absolute target; the engine, for which there
     is no outside, takes its target from the root.
@@ -49,6 +50,8 @@ def way(path: str, target_of: Callable[[str], str | None]) -> Way:
             del at[-1:]
             continue
         at.append(part)
+        if len(at) > _MOST_PARTS:
+            return Way(None, led_out, tuple(links))
         target = target_of("/".join(at))
         if target is None:
             continue

@@ -9,7 +9,7 @@ from activities.source.tree import ArchiveLimits
 from models.rules.errors.source import DockerfileInvalid
 from tests.support.engine.hostile_archives import TOP, entry, folder, symlink, write
 
-LIMITS = ArchiveLimits(max_entries=1_000, max_unpacked_bytes=1024**2)
+LIMITS = ArchiveLimits(max_entries=2_000, max_unpacked_bytes=1024**2)
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"ab" * 32 + b"\nsize 123456\n"
 
 
@@ -47,6 +47,11 @@ def test_git_lfs_pointers_are_counted_and_named(tmp_path: Path) -> None:
         "Git LFS: 7 files are pointers, not the contents GitHub shows: 'models/0.bin', 'models/1.bin'"
     )
     assert many.endswith(" and 2 more.")
+
+
+def test_very_many_pointers_are_not_all_counted(tmp_path: Path) -> None:
+    (notice,) = prepared(tmp_path, PLAIN | {f"{number}.bin": POINTER for number in range(1001)}).notices
+    assert notice.startswith("Git LFS: 1000 or more files are pointers")
 
 
 @pytest.mark.parametrize(

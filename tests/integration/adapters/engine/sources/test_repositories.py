@@ -1,5 +1,6 @@
 """Thirty-odd shapes of public repositories, each from GitHub's archive to an image that holds what docker's would."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,9 +53,12 @@ async def test_a_repository_becomes_the_image_that_docker_makes_of_a_clone(
     prepared = prepare_source(
         archive, into, LIMITS, _unwatched, dockerfile_path=repository.dockerfile, context_path=repository.context
     )
-    build = await workshop.build_from(prepared.context, repository.dockerfile, repository.target)
-    assert build.error is None, build.log
-    made, wanted = contents(docker.url, build.tag), reference(name)
+    async with asyncio.TaskGroup() as both:
+        by_reference = both.create_task(asyncio.to_thread(reference, name))
+        build = await workshop.build_from(prepared.context, repository.dockerfile, repository.target)
+        assert build.error is None, build.log
+        made = await asyncio.to_thread(contents, docker.url, build.tag)
+    wanted = by_reference.result()
     if build.notices:  # what could not be kept out, and is said
         extra = {path for path in made.keys() - wanted.keys() if path.endswith("Dockerfile")}
         assert len(extra) == len(build.notices) == 1
