@@ -20,8 +20,8 @@ from models.rules.errors.engine import EngineRefused, EngineUnreachable
 _EMPTY_STATUS = b"{}"
 # Single empty statuses come now and then; so many in a row mean that the engine's own reading of the log has broken.
 _EMPTY_STATUSES_OF_A_LOST_LOG = 300
+_LAST_WORDS = b"ERROR: "
 _MOST_WORDS = 64 * 1024
-_ERROR = re.compile(r"^ERROR: (?:failed to build: )?", re.MULTILINE)
 _NANOSECONDS = 1_000_000_000
 
 
@@ -45,6 +45,7 @@ class ClientAccount:
         self._metadata = metadata
         self._target = target
         self._line = b""
+        self._indented: list[bytes] = []
         self._words = b""
         self._empty_statuses = 0
 
@@ -69,8 +70,9 @@ class ClientAccount:
         last = self._interpret(self._line) if self._line else b""
         self._line = b""
         self.image_id = self.image_id or self._built()
-        words = self._words.decode(errors="replace")
-        self._error = words[max((found.end() for found in _ERROR.finditer(words)), default=len(words)) :].strip()
+        if self._words.startswith(_LAST_WORDS):
+            words = self._words.removeprefix(_LAST_WORDS).removeprefix(b"failed to build: ")
+            self._error = words.decode(errors="replace").strip()
         self.is_whole = bool(self.image_id or self._error)
         return last + self.log.finish()
 
@@ -99,9 +101,16 @@ class ClientAccount:
         if line == _EMPTY_STATUS:
             self._empty_statuses += 1
             return self.log.lose(LOST) if self.is_stuck else b""
+        if self._words.startswith(_LAST_WORDS) or line.startswith(_LAST_WORDS):  # they may quote whatever was built
+            return self._keep_words(line)
+        if self._indented or line == b"{":  # older clients (0.13) spread a status over lines
+            self._indented.append(line)
+            if line != b"}":
+                return b""
+            line = b"".join(self._indented)
+            self._indented.clear()
         if not line.startswith(b"{"):
-            self._words = (self._words + line + b"\n")[-_MOST_WORDS:]
-            return b""
+            return self._keep_words(line)
         try:
             status = _status(json.loads(line))
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -110,6 +119,14 @@ class ClientAccount:
             self._empty_statuses = 0
         self._note_running(status.vertexes)
         return self.log.feed(status)
+
+    def _keep_words(self, line: bytes) -> bytes:
+        """Keep the beginning of the last words, and the end of others."""
+        if line.startswith(_LAST_WORDS):
+            self._words = b""
+        kept = self._words + line + b"\n"
+        self._words = kept[:_MOST_WORDS] if kept.startswith(_LAST_WORDS) else kept[-_MOST_WORDS:]
+        return b""
 
     def _note_running(self, vertexes: tuple[TraceVertex, ...]) -> None:
         for vertex in vertexes:

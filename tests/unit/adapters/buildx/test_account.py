@@ -101,6 +101,14 @@ def test_a_status_may_arrive_in_pieces(tmp_path: Path, cut: int) -> None:
     assert said.failure(REQUEST, NO_FACTS) is None
 
 
+def test_a_status_may_be_spread_over_lines(tmp_path: Path) -> None:
+    said = account(tmp_path, IMAGE)
+    statuses = (TraceStatus((STEP,)), TraceStatus(logs=(TraceLog("s", b"hello\n"),)))
+    spread = b"".join(json.dumps(json.loads(line(status)), indent=2).encode() + b"\n" for status in statuses)
+    assert said.feed(spread) + said.finish() == b"Step 1/1 : RUN make\nhello\n"
+    assert said.log.log_loss is None
+
+
 def failure_of(folder: Path, words: str) -> Exception | None:
     said = account(folder)
     said.feed(line(TraceStatus((STEP,))))
@@ -112,6 +120,15 @@ def failure_of(folder: Path, words: str) -> Exception | None:
 def test_the_last_error_counts_all_its_lines(tmp_path: Path) -> None:
     words = "ERROR: not this\nDockerfile:1\n---\nERROR: failed to build: failed to solve: parse error\non line 3\n"
     assert "parse error on line 3" in str(failure_of(tmp_path, words))
+
+
+def test_last_words_may_quote_anything(tmp_path: Path) -> None:
+    said = account(tmp_path)
+    said.feed(line(TraceStatus((STEP,))))
+    said.feed(b'ERROR: failed to solve: process "/bin/sh -c f() \n{\n{}\n{"a"}\n}\n" failed: no such thing\n')
+    said.finish()
+    assert "no such thing" in str(said.failure(REQUEST, NO_FACTS))
+    assert said.log.log_loss is None
 
 
 @pytest.mark.parametrize(
