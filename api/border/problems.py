@@ -18,7 +18,7 @@ from starlette.types import Scope
 from api.border.invalid_values import sentence_about
 from api.paths import image_path
 from models.rules.build_lifecycle import ImageStatus
-from models.rules.errors.domain import DomainError, ImageInTheWay
+from models.rules.errors.domain import DomainError, InTheWay
 from models.rules.errors.request import BodyTooLarge, RequestInvalid
 from models.rules.redaction import Redaction
 
@@ -80,7 +80,7 @@ def problem_body(
     detail: str,
     errors: Sequence[ProblemPart] | None = None,
     *,
-    in_the_way: ImageInTheWay | None = None,
+    in_the_way: InTheWay | None = None,
 ) -> bytes:
     problem = Problem(
         type=f"urn:slipway:problem:{code}",
@@ -103,7 +103,8 @@ def error_body(scope: Scope, error: DomainError) -> bytes:
 
 def location_of(error: DomainError) -> str | None:
     """Return where that is found which is in the way, None when nothing is."""
-    return image_path(error.in_the_way.image_id) if error.in_the_way is not None else None
+    image_id = error.in_the_way.image_id if error.in_the_way is not None else None
+    return image_path(image_id) if image_id is not None else None
 
 
 def _place_of(scope: Scope, error: DomainError) -> list[str | int]:

@@ -10,8 +10,9 @@ from models.repositories.build_trail import BuildTrailRepository
 from models.repositories.event import EventRepository
 from models.repositories.image.rows import ImageRows
 from models.repositories.outbox import OutboxRepository
-from models.rules.build_lifecycle import BuildStatus, Wish, advance, check_wish, state_to_resume_from
+from models.rules.build_lifecycle import IMAGE_STATUS, BuildStatus, Wish, advance, check_wish, state_to_resume_from
 from models.rules.build_payloads import RequestedWish, WishReport
+from models.rules.errors.domain import InTheWay
 from models.rules.errors.request import BuildNotFound, BuildStateConflict
 from models.rules.run_contract import build_key
 from models.tables.build import Build
@@ -33,7 +34,11 @@ class BuildWishes:
         row, now = await lock_build(self._session, build_id)
         if row is None:
             raise BuildNotFound(f"There is no build {build_id}.")
-        await self._want(row, now, wish, actor)
+        try:
+            await self._want(row, now, wish, actor)
+        except BuildStateConflict as refusal:
+            met = InTheWay(row.image_id, row.id, IMAGE_STATUS[BuildStatus(row.status)])
+            raise BuildStateConflict(refusal.detail, in_the_way=met) from refusal
 
     async def signalled(self, report: WishReport) -> bool:
         """Take an operator's signal to a run as that run's build's wish; False, with an event, when it cannot be.

@@ -15,7 +15,7 @@ from models.repositories.outbox import OutboxRepository
 from models.repositories.project import ProjectRepository
 from models.rules.build_lifecycle import BuildStatus, ImageStatus
 from models.rules.errors.database import DatabaseBusy
-from models.rules.errors.domain import ImageInTheWay
+from models.rules.errors.domain import InTheWay
 from models.rules.errors.request import ImageExists, ImageInUse, ImageNotFound, QueueFull
 from models.rules.identifiers import image_build_name, new_id
 from models.rules.image_order import ImageOrder
@@ -136,8 +136,8 @@ class ImageOrders:
         return ((await self._session.scalar(newest)) or 0) + 1
 
 
-def _in_the_way(image: DockerImage, product: Product | None = None) -> ImageInTheWay:
-    return ImageInTheWay(
+def _in_the_way(image: DockerImage, product: Product | None = None) -> InTheWay:
+    return InTheWay(
         image_id=image.id or 0,
         build_id=image.build_id,
         build_status=image.build_status,

@@ -9,12 +9,12 @@ _LONGEST_DETAIL = 64 * 1024  # what is stored or shown is cut much shorter, afte
 
 
 @dataclass(frozen=True)
-class ImageInTheWay:
+class InTheWay:
     """What a request met, for programs: whoever is refused need not read the sentence to find it."""
 
-    image_id: int
-    build_id: UUID  # of the newest build
-    build_status: str  # pending, building, success or failed
+    image_id: int | None  # None when the build has none, or none any more
+    build_id: UUID
+    build_status: str  # as images show it: pending, building, success or failed
     product_id: int | None = None
     product_slug: str | None = None
 
@@ -26,7 +26,7 @@ class DomainError(Exception):
     is_outage: ClassVar[bool] = False  # True: something cannot be reached or used now; builds wait for it
 
     def __init__(
-        self, detail: str, *, retry_after: timedelta | None = None, in_the_way: ImageInTheWay | None = None
+        self, detail: str, *, retry_after: timedelta | None = None, in_the_way: InTheWay | None = None
     ) -> None:
         """`detail` is one sentence that says what to do next, without a secret; the rest is known to few."""
         super().__init__(detail[:_LONGEST_DETAIL])

@@ -6,8 +6,11 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from models.repositories.build.repairs import BuildRepairs
+from models.repositories.build.wishes import BuildWishes
 from models.rules.build_lifecycle import BuildStatus, ClaimAnswer, Wish
-from models.rules.build_payloads import ArtifactReport
+from models.rules.build_payloads import ArtifactReport, RequestedWish
+from models.rules.errors.domain import InTheWay
+from models.rules.errors.request import BuildStateConflict
 from tests.support.builds.stored_build_rows import COMMIT
 from tests.support.builds.stored_builds import BROKEN, Ordered, StoredBuilds
 
@@ -398,3 +401,12 @@ async def test_the_database_itself_refuses_a_second_open_build_of_an_image(build
     await builds.order("demo/hello")
     with pytest.raises(IntegrityError, match="builds_one_open_per_image"):
         await builds.fetch("UPDATE builds SET status = 'pending', completed_at = NULL RETURNING id")
+
+
+@pytest.mark.parametrize(("wish", "shown"), [(Wish.RESUME, "building"), (Wish.CANCEL, "success")])
+async def test_a_wish_that_comes_too_late_names_what_it_met(builds: StoredBuilds, wish: Wish, shown: str) -> None:
+    build = await (builds.running() if shown == "building" else builds.succeeded())
+    async with builds.database.transaction() as session:
+        with pytest.raises(BuildStateConflict) as refused:
+            await BuildWishes(session).want(build.build_id, RequestedWish(wish=wish), "anonymous")
+    assert refused.value.in_the_way == InTheWay(build.image_id, build.build_id, shown)
