@@ -8,6 +8,7 @@ from temporalio.worker import Worker
 from activities.adapters.docker.buildx.mounts import Mounts
 from activities.adapters.docker.buildx.plugin import chosen_buildx
 from activities.adapters.docker.engine import DockerEngine
+from activities.adapters.temporal import TemporalRuns
 from activities.builder.host import BuilderHost
 from activities.builder.identity import BuilderIdentity
 from activities.image.building import ImageActivities
@@ -41,7 +42,7 @@ async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Wor
             redaction=parts.redaction,
         )
     )
-    images = ImageActivities(parts.pools.stages, parts.hints, engine, builder)
+    images = ImageActivities(parts.pools.stages, parts.hints, engine, builder, TemporalRuns(parts.client))
     tags = TagActivities(parts.pools.stages, parts.source_host, engine, parts.instance)
     light: Activities = [tags.resolve_tag, images.inspect_image, images.push_image, images.register_image]
     return [

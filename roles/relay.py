@@ -2,9 +2,9 @@
 
 from activities.adapters.temporal import TemporalRuns
 from activities.relay.delivery import Delivery
-from activities.relay.ended_runs import EndedRuns
 from activities.relay.kinds import deliverable_kinds
 from activities.relay.relay import Relay
+from activities.relay.repairs.chores import repairs
 from roles.composition import WorkerWorld
 
 
@@ -12,5 +12,5 @@ def relay(parts: WorkerWorld) -> Relay:
     settings = parts.settings
     runs = TemporalRuns(parts.client)
     delivery = Delivery(parts.pools.relay, runs, deliverable_kinds(stays_open=settings.stays_open))
-    repairs = EndedRuns(parts.pools.relay, parts.hints, runs)
-    return Relay(parts.pools.relay, parts.hints, delivery, repairs, log_retention=settings.log_retention)
+    mended = repairs(parts.pools.relay, runs)
+    return Relay(parts.pools.relay, parts.hints, delivery, mended, log_retention=settings.log_retention)

@@ -1,13 +1,12 @@
 """Temporal as delivery needs it: pokes that start or wake, and native cancels."""
 
 import dataclasses
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from temporalio.api.failure.v1 import Failure
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import (
     Priority,
     SearchAttributeKey,
@@ -21,15 +20,14 @@ from temporalio.converter import DataConverter, DefaultFailureConverter, Payload
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.ports.runs import ClosedRun, RunAddress
+from activities.ports.runs import RunAddress, RunEnd, RunState
 from models.rules.errors.orchestrator import OrchestratorRefused, OrchestratorUnreachable
 from models.rules.redaction import Redaction
-from models.rules.run_contract import SearchAttribute, WorkflowType
+from models.rules.run_contract import SearchAttribute
 
 _USUAL_ADDRESS = "localhost:7233"  # Temporal's own, where nothing is said
 _CALL_TIMEOUT = timedelta(seconds=1)
 _LIST_TIMEOUT = timedelta(seconds=5)
-_MOST_LISTED = 500
 _LONGEST_TRACEBACK = 20_000
 _GONE = RPCStatusCode.NOT_FOUND
 # what Temporal says of the call itself: another try would be answered in the same way
@@ -41,7 +39,10 @@ _REFUSED = {
     RPCStatusCode.FAILED_PRECONDITION,
     RPCStatusCode.UNIMPLEMENTED,
 }
-_BUILD_ID = SearchAttributeKey.for_keyword(SearchAttribute.BUILD_ID)
+_ENDS: dict[WorkflowExecutionStatus | None, RunEnd] = {
+    WorkflowExecutionStatus.TERMINATED: RunEnd.TERMINATED,
+    WorkflowExecutionStatus.CANCELED: RunEnd.CANCELLED,
+}
 
 
 async def connect(*, lazy: bool, address: str | None = None, redaction: Redaction | None = None) -> Client:
@@ -67,7 +68,7 @@ def redacting(redaction: Redaction) -> DataConverter:
 
 
 class TemporalRuns:
-    """Implements activities.ports.runs.Runs and RunHistory."""
+    """Implements activities.ports.runs.Runs and RunStates."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -101,14 +102,27 @@ class TemporalRuns:
             raise _named(error) from error
         return True
 
-    async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
-        query = (
-            f"WorkflowType = '{WorkflowType.IMAGE_BUILD}' AND CloseTime > '{since.isoformat()}'"
-            " AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut') AND BuildStatus IN ('pending', 'running')"
-        )
+    async def state(self, workflow_id: str, run_id: str | None = None) -> RunState | None:
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
         try:
-            found = self._client.list_workflows(query, limit=_MOST_LISTED, rpc_timeout=_LIST_TIMEOUT)
-            return [run async for execution in found if (run := _closed(execution)) is not None]
+            described = await handle.describe(rpc_timeout=_CALL_TIMEOUT)
+        except RPCError as error:
+            if error.status == _GONE:
+                return None
+            raise _named(error) from error
+        except RuntimeError as error:
+            raise _named(error) from error
+        is_open = described.status == WorkflowExecutionStatus.RUNNING
+        return RunState(described.run_id, None if is_open else _ENDS.get(described.status, RunEnd.OTHERWISE))
+
+    async def open_among(self, workflow_ids: Collection[str]) -> set[str]:
+        if not workflow_ids:
+            return set()
+        listed = ", ".join(f"'{workflow_id}'" for workflow_id in workflow_ids)  # of names that hold no quotes
+        query = f"ExecutionStatus = 'Running' AND WorkflowId IN ({listed})"
+        try:
+            found = self._client.list_workflows(query, limit=len(workflow_ids), rpc_timeout=_LIST_TIMEOUT)
+            return {execution.id async for execution in found}
         except (RPCError, RuntimeError) as error:
             raise _named(error) from error
 
@@ -130,14 +144,6 @@ def _typed(attributes: Mapping[SearchAttribute, str | int]) -> TypedSearchAttrib
         for name, value in attributes.items()
     ]
     return TypedSearchAttributes(pairs)
-
-
-def _closed(execution: WorkflowExecution) -> ClosedRun | None:
-    build_id = execution.typed_search_attributes.get(_BUILD_ID)
-    if build_id is None:
-        return None  # not started by us
-    is_terminated = execution.status == WorkflowExecutionStatus.TERMINATED
-    return ClosedRun(UUID(build_id), execution.run_id, is_terminated)
 
 
 def _named(error: Exception) -> OrchestratorUnreachable | OrchestratorRefused:

@@ -10,11 +10,14 @@ from activities.builder.attempt_tags import forget_attempt_tags
 from activities.builder.host import BuilderHost
 from activities.image.registering import Registering
 from activities.ports.engine import ContainerEngine, EngineProgress
+from activities.ports.runs import RunStates
 from models.postgres.database import Database
 from models.postgres.hints import Hints, build_topic
+from models.repositories.build.reading import BuildReading
 from models.rules.build_lifecycle import StateCode
 from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
 from models.rules.errors.engine import BuildCancelled, ExecutionLost, ImageGone
+from models.rules.errors.orchestrator import OrchestratorUnreachable
 from models.rules.errors.source import SourceGone
 from models.rules.errors.stored import error_named
 from models.rules.run_contract import host_queue
@@ -23,11 +26,14 @@ from models.tables.execution import BuildExecution
 
 
 class ImageActivities:
-    def __init__(self, database: Database, hints: Hints, engine: ContainerEngine, builder: BuilderHost) -> None:
+    def __init__(
+        self, database: Database, hints: Hints, engine: ContainerEngine, builder: BuilderHost, runs: RunStates
+    ) -> None:
         self._database = database
         self._hints = hints
         self._engine = engine
         self._builder = builder
+        self._runs = runs
         self._registering = Registering(database, engine, builder.names)
 
     @activity.defn
@@ -39,7 +45,7 @@ class ImageActivities:
         try:
             ended = await self._builder.attempt(build, _run_id(), _beat)
         except asyncio.CancelledError:
-            if _is_cancel_requested():
+            if await asyncio.shield(self._is_run_cancelled()):
                 await asyncio.shield(self._builder.cancel(build.build_id))
             raise
         if ended.outcome == "succeeded" and ended.docker_image_id is not None:
@@ -49,7 +55,28 @@ class ImageActivities:
                 host_queue=host_queue(ended.builder),
                 notices=tuple(ended.notices),
             )
+        if ended.outcome == "cancelled" and not await self._is_cancel_wanted(build):
+            raise ExecutionLost("The attempt was ended for a run that is gone; another one takes its place.")
         return _failed(ended)
+
+    async def _is_run_cancelled(self) -> bool:
+        """Tell a cancel from the end of the run itself: Temporal tells activities of both in the same words.
+
+        The run of a cancel waits for this activity. One that was terminated, reset or deleted is closed, and whoever
+        goes on with the build joins its work.
+        """
+        info = activity.info()
+        if not _is_cancel_requested() or info.workflow_id is None:
+            return False
+        try:
+            run = await self._runs.state(info.workflow_id, info.workflow_run_id)
+        except OrchestratorUnreachable:
+            return True  # else a cancel would be told of work that goes on
+        return run is not None and run.end is None
+
+    async def _is_cancel_wanted(self, build: Checkpoint) -> bool:
+        async with self._database.transaction() as session:
+            return await BuildReading(session).is_cancel_wanted(build.build_id)
 
     @activity.defn
     async def inspect_image(self, build: Checkpoint) -> StageOutcome:

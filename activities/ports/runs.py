@@ -1,10 +1,9 @@
 """Temporal, as delivery and repairs need it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
-from uuid import UUID
 
 from models.rules.build_payloads import Payload
 from models.rules.run_contract import SearchAttribute
@@ -25,20 +24,35 @@ class RunAddress:
     correlation_id: str = ""
 
 
+class RunEnd(StrEnum):
+    TERMINATED = "terminated"  # an operator ended it, or reset it into another run
+    CANCELLED = "cancelled"
+    OTHERWISE = "otherwise"  # it completed, failed or ran out of time
+
+
 @dataclass(frozen=True)
-class ClosedRun:
-    """A run that closed while its build was under way, as far as its search attributes tell."""
+class RunState:
+    """How a run stands; `end` is None while it is open."""
 
-    build_id: UUID
     run_id: str
-    is_terminated: bool  # an operator ended it; else it failed or ran out of time
+    end: RunEnd | None
 
 
-class RunHistory(Protocol):
-    """Temporal, as repairs need it."""
+MOST_ASKED = 100
 
-    async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
-        """Return runs that closed after `since` with their build still pending or running, at most some hundreds.
+
+class RunStates(Protocol):
+    """Temporal, as repairs and those need it who are told to end."""
+
+    async def state(self, workflow_id: str, run_id: str | None = None) -> RunState | None:
+        """Return how a run stands now, or the newest of its workflow; None when Temporal knows none of it.
+
+        Raises OrchestratorUnreachable.
+        """
+        ...
+
+    async def open_among(self, workflow_ids: Collection[str]) -> set[str]:
+        """Return which of these, MOST_ASKED at most, have an open run; what happened a second ago may not show yet.
 
         Raises OrchestratorUnreachable.
         """

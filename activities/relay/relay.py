@@ -5,12 +5,11 @@ Its clock is its own. A Temporal schedule would be lost together with what the r
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
+from activities.relay.chore import Chore
 from activities.relay.delivery import Delivery
-from activities.relay.ended_runs import EndedRuns
 from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints
 from models.repositories.build.delivery import BuildDelivery
@@ -22,23 +21,19 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _UNCLAIMED_FOR = timedelta(seconds=30)
-_SILENT_FOR = timedelta(minutes=5)
+_UNCANCELLED_FOR = timedelta(seconds=30)
 _KEYS_AT_ONCE = 1000
-
-
-@dataclass
-class Chore:
-    """Something to do now and then. Two relays may do it at once: each chore is harmless twice."""
-
-    name: str
-    every: timedelta
-    do: Callable[[], Awaitable[None]]
-    due_at: float = field(default=0.0)
 
 
 class Relay:
     def __init__(
-        self, database: Database, hints: Hints, delivery: Delivery, repairs: EndedRuns, *, log_retention: timedelta
+        self,
+        database: Database,
+        hints: Hints,
+        delivery: Delivery,
+        repairs: Sequence[Chore],
+        *,
+        log_retention: timedelta,
     ) -> None:
         self._database = database
         self._hints = hints
@@ -46,8 +41,8 @@ class Relay:
         self._log_retention = log_retention
         self.chores = [
             Chore("unclaimed_builds", timedelta(seconds=15), self._deliver_unclaimed),
-            Chore("silent_builds", timedelta(minutes=10), self._deliver_silent),
-            Chore("ended_runs", timedelta(seconds=12), repairs.look),
+            Chore("uncancelled_builds", timedelta(seconds=15), self._deliver_uncancelled),
+            *repairs,
             Chore("log_days", timedelta(hours=1), self._keep_log_days),
             Chore("idempotency_keys", timedelta(minutes=10), self._forget_keys),
         ]
@@ -89,9 +84,11 @@ class Relay:
         if found:
             log.warning("unclaimed_builds_marked", extra={"builds": found})
 
-    async def _deliver_silent(self) -> None:
+    async def _deliver_uncancelled(self) -> None:
         async with self._database.transaction() as session:
-            await BuildDelivery(session).mark_silent(_SILENT_FOR)
+            found = await BuildDelivery(session).mark_uncancelled(_UNCANCELLED_FOR)
+        if found:
+            log.warning("uncancelled_builds_marked", extra={"builds": found})
 
     async def _keep_log_days(self) -> None:
         async with self._database.transaction() as session:

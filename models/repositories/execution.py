@@ -20,6 +20,8 @@ from models.rules.notices import gathered
 from models.tables.build import Build, BuildState
 from models.tables.execution import LEASE, Builder, BuildExecution
 
+_MOST_ABANDONED = 500
+
 
 @dataclass(frozen=True)
 class ExecutionEnd:
@@ -46,6 +48,19 @@ class ExecutionRepository:
         """Close what a builder opened and never ran, because it heard nothing of the opening; return those."""
         unheld = and_(col(BuildExecution.builder) == builder, ~_has_lease(), col(BuildExecution.token).not_in(held))
         return await self._mark_lost(unheld, why="its builder did not learn that it was opened")
+
+    async def abandoned(self) -> list[int]:
+        """Return executions whose lease ran out and whose build has ended, some hundreds at most."""
+        left = select(col(BuildExecution.token)).join(Build, col(Build.id) == col(BuildExecution.build_id))
+        left = left.where(col(BuildExecution.outcome).is_(None), ~_has_lease(), col(Build.status).not_in(OPEN))
+        found = await self._session.execute(left.order_by(col(BuildExecution.token)).limit(_MOST_ABANDONED))
+        return [token for token in found.scalars() if token is not None]
+
+    async def close_abandoned(self, tokens: Collection[int]) -> list[BuildExecution]:
+        """Close those of these whose lease has not been prolonged; return them."""
+        return await self._mark_lost(
+            and_(col(BuildExecution.token).in_(tokens), ~_has_lease()), why="its builder was not heard of any more"
+        )
 
     async def open_execution(
         self, build_id: UUID, run_id: str, builder: str, *, held: Collection[int] = (), may_take_over: bool = True

@@ -7,6 +7,7 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 
 from activities.adapters.temporal import connect
+from tests.support.builds.build_trials import delete_workflow, reset_workflow
 from tests.support.servers.product import Product
 
 _LONG = "RUN echo long-began && sleep {seconds}\n"
@@ -93,6 +94,19 @@ async def test_a_terminated_workflow_is_noticed_and_its_work_ends(product: Produ
         return not await asyncio.to_thread(_is_running, "sleep 303")
 
     await product.until(is_dead)
+
+
+async def test_a_deleted_or_reset_workflow_costs_its_build_no_work(product: Product) -> None:
+    deleted = await _begun(product, "deleted", 6)
+    reset = await _begun(product, "reset", 7)
+    client = await connect(lazy=False, address=product.temporal_address)
+    await delete_workflow(client, deleted["workflow_id"])
+    await reset_workflow(client, reset["workflow_id"], task=-1)
+    for row in (deleted, reset):
+        settled = await product.settled(row["id"])
+        assert settled["build_status"] == "success", settled["build_error"]
+        ended = await product.rows("SELECT outcome FROM build_executions WHERE build_id = $1::uuid", row["build_id"])
+        assert [execution["outcome"] for execution in ended] == ["succeeded"]
 
 
 async def test_a_build_can_be_listed_and_queried(product: Product) -> None:

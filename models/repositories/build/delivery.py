@@ -20,19 +20,12 @@ _UNCLAIMED = """
     ON CONFLICT (kind, id) DO NOTHING
     RETURNING id
 """
-_SILENT = """
+_UNCANCELLED = """
     INSERT INTO dirty_keys (kind, id, version)
-    SELECT 'build', build.id::text, 1 FROM builds AS build
-    WHERE build.kind = 'image' AND build.status = 'running'
-    AND NOT EXISTS (
-        SELECT FROM build_states AS state WHERE state.build_id = build.id
-        AND state.entered_at > clock_timestamp() - CAST(:since AS interval)
-    )
-    AND NOT EXISTS (
-        SELECT FROM build_executions AS execution WHERE execution.build_id = build.id
-        AND execution.outcome IS NULL AND execution.lease_until > clock_timestamp()
-    )
-    ORDER BY build.id LIMIT :most
+    SELECT 'build', id::text, 1 FROM builds
+    WHERE kind = 'image' AND status IN ('pending', 'running')
+    AND cancel_requested_at < clock_timestamp() - CAST(:since AS interval)
+    ORDER BY id LIMIT :most
     ON CONFLICT (kind, id) DO NOTHING
     RETURNING id
 """
@@ -79,15 +72,15 @@ class BuildDelivery:
             is_cancel_wanted=row.cancel_requested_at is not None and not is_settled,
         )
 
+    async def mark_uncancelled(self, since: timedelta) -> int:
+        """Mark builds dirty whose cancel has been wanted for a while, and that go on; return how many.
+
+        A cancel may be lost with the run that it was told: one that was reset, or deleted with all it knew.
+        """
+        found = await self._session.execute(text(_UNCANCELLED), {"since": since, "most": _MOST_MARKED})
+        return len(found.all())
+
     async def mark_unclaimed(self, since: timedelta) -> int:
         """Mark pending builds dirty that no run has claimed for a while; return how many. Repairs lost deliveries."""
         found = await self._session.execute(text(_UNCLAIMED), {"since": since, "most": _MOST_MARKED})
-        return len(found.all())
-
-    async def mark_silent(self, since: timedelta) -> int:
-        """Mark running builds dirty at which nothing happens: no live execution, no state entered for long.
-
-        Most of them only wait for a slot, and a poke harms nobody; but one may have lost its run, with Temporal's data.
-        """
-        found = await self._session.execute(text(_SILENT), {"since": since, "most": _MOST_MARKED})
         return len(found.all())

@@ -40,3 +40,7 @@ class BuildReading:
             build_args=row.build_args,
             secrets=tuple(row.secrets),
         )
+
+    async def is_cancel_wanted(self, build_id: UUID) -> bool:
+        wanted = select(col(Build.cancel_requested_at)).where(col(Build.id) == build_id)
+        return await self._session.scalar(wanted) is not None

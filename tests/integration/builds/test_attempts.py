@@ -8,7 +8,7 @@ import pytest
 from activities.ports.engine import EngineProgress
 from models.postgres.database import Database
 from models.postgres.hints import Hints
-from models.rules.build_lifecycle import BuildStatus, StateCode
+from models.rules.build_lifecycle import BuildStatus, StateCode, Wish
 from models.rules.errors.database import DatabaseUnreachable
 from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, EngineUnreachable, ExecutionLost
 from standalone.servers.postgres import EmbeddedPostgres
@@ -183,6 +183,7 @@ async def test_an_attempt_that_ends_by_a_wanted_cancel_cancels_the_build_for_all
         own = await host.watch(build)
         await host.engine.next_build()
         watching = await other.watch(build)
+        assert await builds.wish(build, Wish.CANCEL)
         assert await host.builder.cancel(build.build_id)
         for watcher in (own, watching):
             with pytest.raises(BuildCancelled):

@@ -7,11 +7,12 @@ import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.testing import ActivityEnvironment
 
+from activities.ports.runs import RunEnd
 from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.errors.database import DatabaseUnreachable
-from models.rules.errors.engine import DockerBuildFailed
-from tests.support.builds.builder_hosts import Hosts
+from models.rules.errors.engine import DockerBuildFailed, ExecutionLost
+from tests.support.builds.builder_hosts import WORKFLOW, Hosts
 from tests.support.builds.stored_builds import StoredBuilds
 from tests.support.eventually import eventually
 from tests.support.fakes.memory_engine import IMAGE_ID
@@ -53,6 +54,7 @@ async def test_an_execution_is_ended_when_a_cancel_comes_while_it_opens(
 ) -> None:
     build = await hosts.fetched(builds)
     async with hosts.running("host-1") as host:
+        host.runs.open.add(WORKFLOW)
         environment = ActivityEnvironment()
         async with holding(database_url, "build_executions", "INSERT", at_commit=True) as is_held:
             watching = asyncio.create_task(host.watch(build, environment=environment))
@@ -102,6 +104,63 @@ async def test_an_execution_whose_opening_nobody_heard_of_is_closed_although_its
 
             await eventually(closed, lambda seen: seen == ["lost"])
             assert host.engine.builds == []
+
+
+# a run that ends under its activity: Temporal tells of that as of a cancel
+
+
+@pytest.mark.parametrize("end", [RunEnd.TERMINATED, None], ids=["terminated or reset", "deleted"])
+async def test_the_work_goes_on_when_its_run_is_gone_and_the_next_run_joins_it(
+    hosts: Hosts, builds: StoredBuilds, end: RunEnd | None
+) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-1") as host:
+        environment = ActivityEnvironment()
+        own = await host.watch(build, environment=environment)
+        work = await host.engine.next_build()
+        host.runs.close(WORKFLOW, end)
+        environment.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await own
+        assert not work.is_cancelled
+        await builds.claim(build, "run-2")
+        await builds.enter(build, 40)
+        joined = await host.watch(build, run_id="run-2")
+        work.succeed()
+        assert (await joined).variables["image_id"] == IMAGE_ID
+        assert len(host.engine.builds) == 1
+    assert await outcomes(builds) == ["succeeded"]
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["cancelled", "cancelled while Temporal is away"])
+async def test_the_work_ends_when_its_run_waits_for_that(hosts: Hosts, builds: StoredBuilds, is_away: bool) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-1") as host:
+        environment = ActivityEnvironment()
+        own = await host.watch(build, environment=environment)
+        work = await host.engine.next_build()
+        host.runs.open.add(WORKFLOW)
+        host.runs.is_away = is_away
+        environment.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await own
+        assert work.is_cancelled
+    assert await outcomes(builds) == ["cancelled"]
+
+
+async def test_an_attempt_that_was_ended_for_another_run_is_lost_and_not_cancelled(
+    hosts: Hosts, builds: StoredBuilds
+) -> None:
+    build = await hosts.fetched(builds)
+    async with hosts.running("host-1") as host:
+        watching = await host.watch(build)
+        await host.engine.next_build()
+        await host.builder.cancel(build.build_id)
+        with pytest.raises(ExecutionLost):
+            await watching
+        again = await host.watch(build)
+        (await host.engine.next_build(2)).succeed()
+        assert (await again).variables["image_id"] == IMAGE_ID
 
 
 # an attempt that ends while nobody can be told

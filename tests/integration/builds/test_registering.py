@@ -100,7 +100,7 @@ async def test_the_row_is_free_and_no_connection_is_taken_while_the_engine_is_sl
     build, at = await registry.built(NEW)
     narrow = Database(database_url, pool_size=1, pool_wait=timedelta(seconds=1))
     async with Hints(database_url) as hints:
-        images = ImageActivities(narrow, hints, registry.engine, registry.host.builder)
+        images = ImageActivities(narrow, hints, registry.engine, registry.host.builder, registry.host.runs)
         tagging = asyncio.Event()
         registry.engine.when_tagged = tagging.wait
         registering = asyncio.create_task(registry.register(at, images=images))
@@ -199,7 +199,7 @@ async def test_after_a_commit_in_doubt_name_and_row_agree_at_once_and_the_next_t
     build, at = await registry.built(NEW)
     async with PostgresProxy(database_url) as proxy, Hints(database_url) as hints:
         database = Database(proxy.url, pool_size=5)
-        images = ImageActivities(database, hints, registry.engine, registry.host.builder)
+        images = ImageActivities(database, hints, registry.engine, registry.host.builder, registry.host.runs)
 
         async def break_commit() -> None:
             registry.engine.when_tagged = None

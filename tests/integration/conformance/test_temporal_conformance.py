@@ -7,9 +7,9 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from activities.adapters.temporal import TemporalRuns, connect
-from activities.ports.runs import RunAddress
+from activities.ports.runs import RunAddress, RunEnd
 from standalone.free_ports import LOOPBACK, free_port
-from tests.support.builds.build_trials import temporal_server
+from tests.support.builds.build_trials import delete_workflow, temporal_server
 from tests.support.conformance.runs import RunsConformance
 
 
@@ -19,6 +19,16 @@ class _RealTemporal:
     def __init__(self, client: Client) -> None:
         self._client = client
         self.runs = TemporalRuns(client)
+
+    @property
+    def states(self) -> TemporalRuns:
+        return self.runs
+
+    async def end(self, run: RunAddress, end: RunEnd | None) -> None:
+        if end is not None:
+            await self._client.get_workflow_handle(run.workflow_id).terminate()
+            return
+        await delete_workflow(self._client, run.workflow_id)
 
     async def open_runs(self, run: RunAddress) -> int:
         query = f"WorkflowId = '{run.workflow_id}' AND ExecutionStatus = 'Running'"

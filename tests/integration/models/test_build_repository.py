@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from models.repositories.build.repairs import BuildRepairs
 from models.repositories.build.wishes import BuildWishes
 from models.rules.build_lifecycle import BuildStatus, ClaimAnswer, Wish
 from models.rules.build_payloads import ArtifactReport, RequestedWish
@@ -32,12 +31,6 @@ async def states(builds: StoredBuilds, build: Ordered) -> list[tuple[int, int, s
         b=build.build_id,
     )
     return [(row["state_code"], row["attempt"], row["status"]) for row in rows]
-
-
-async def repair(builds: StoredBuilds, build: Ordered, run_id: str, *, is_terminated: bool) -> bool:
-    async with builds.database.transaction() as session:
-        repository = BuildRepairs(session)
-        return await repository.repair_ended_run(build.build_id, run_id, is_terminated=is_terminated)
 
 
 # claims
@@ -344,30 +337,7 @@ async def test_every_wish_asks_for_delivery(builds: StoredBuilds) -> None:
         assert await builds.fetch("SELECT version FROM dirty_keys") == [{"version": version}]
 
 
-# repairs and success
-
-
-async def test_a_build_whose_workflow_was_terminated_fails_and_says_so(builds: StoredBuilds) -> None:
-    build = await builds.running(at=40)
-    assert await repair(builds, build, "run-1", is_terminated=True)
-    row = await builds.row(build.build_id)
-    assert (row.status, row.current_state) == (BuildStatus.FAILED, 40)
-    assert "terminated" in (row.error or "")
-
-
-async def test_a_build_whose_run_failed_is_delivered_again_and_goes_on(builds: StoredBuilds) -> None:
-    build = await builds.running(at=40)
-    await builds.fetch("DELETE FROM dirty_keys RETURNING id")
-    assert await repair(builds, build, "run-1", is_terminated=False)
-    assert (await builds.row(build.build_id)).status == BuildStatus.RUNNING
-    assert await builds.fetch("SELECT version FROM dirty_keys") == [{"version": 1}]
-
-
-async def test_a_build_that_another_run_took_over_meanwhile_is_not_repaired(builds: StoredBuilds) -> None:
-    build = await builds.running(at=40)
-    await builds.claim(build, "run-2")
-    assert not await repair(builds, build, "run-1", is_terminated=True)
-    assert (await builds.row(build.build_id)).status == BuildStatus.RUNNING
+# success
 
 
 async def test_only_the_run_that_speaks_for_a_build_may_register_its_image(builds: StoredBuilds) -> None:

@@ -1,14 +1,14 @@
 import asyncio
 from collections import Counter
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from activities.ports.runs import ClosedRun, RunAddress
-from activities.relay.ended_runs import EndedRuns
+from activities.ports.runs import RunAddress
 from activities.relay.relay import Relay
+from activities.relay.repairs.chores import repairs
 from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints
 from models.repositories.build.delivery import BuildDelivery
@@ -218,22 +218,10 @@ async def test_a_pending_build_that_no_run_claims_is_delivered_again(
     assert await waiting(builds) == {lost.build_id}
 
 
-async def test_a_running_build_at_which_nothing_happens_is_delivered_again(
-    database: Database, builds: StoredBuilds, runs: FakeRuns
-) -> None:
-    silent, _failed, _pending = await builds.running(), await builds.failed(), await builds.order()
-    await make_old(builds, "build_states", "entered_at")
-    await builds.running()
-    while await delivery_by(database, runs).deliver_some():
-        pass
-    async with database.transaction() as session:
-        assert await BuildDelivery(session).mark_silent(timedelta(minutes=5)) == 1
-    assert await waiting(builds) == {silent.build_id}
-
-
 def relay_of(database: Database, hints: Hints, runs: FakeRuns) -> Relay:
-    repairs = EndedRuns(database, hints, NoHistory())
-    return Relay(database, hints, delivery_by(database, runs), repairs, log_retention=timedelta(days=30))
+    return Relay(
+        database, hints, delivery_by(database, runs), repairs(database, runs), log_retention=timedelta(days=30)
+    )
 
 
 async def test_the_relay_delivers_at_a_hint_and_keeps_the_house(
@@ -275,33 +263,18 @@ async def is_told(runs: FakeRuns, build: Ordered) -> bool:
     return ("poke", f"image-build/{build.name}:v1/1") in runs.told
 
 
-class NoHistory:
-    """Implements activities.ports.runs.RunHistory: no run ever closed before its time."""
-
-    async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
-        assert since.tzinfo is not None
-        return []
-
-
-class OneEndedRun:
-    """Implements activities.ports.runs.RunHistory: one run was terminated in mid-build."""
-
-    def __init__(self, build: Ordered) -> None:
-        self._run = ClosedRun(build.build_id, "run-1", is_terminated=True)
-
-    async def closed_unfinished(self, since: datetime) -> list[ClosedRun]:
-        assert since.tzinfo is not None
-        return [self._run]
-
-
-async def test_an_ended_run_is_not_repaired_at_first_sight(
-    database: Database, database_url: str, builds: StoredBuilds
-) -> None:
-    build = await builds.running(at=40)
-    repairs = EndedRuns(database, Hints(database_url), OneEndedRun(build))
-    await repairs.look()
-    await repairs.look()
-    assert (await builds.row(build.build_id)).status == BuildStatus.RUNNING
+async def test_a_cancel_that_is_wanted_for_long_is_delivered_again(database: Database, builds: StoredBuilds) -> None:
+    forgotten, other = await builds.running(), await builds.running()
+    for build in (forgotten, other):
+        await builds.wish(build, Wish.CANCEL)
+    await builds.fetch("DELETE FROM dirty_keys RETURNING id")
+    await builds.fetch(
+        "UPDATE builds SET cancel_requested_at = now() - interval '1 minute' WHERE id = :b RETURNING id",
+        b=forgotten.build_id,
+    )
+    async with database.transaction() as session:
+        assert await BuildDelivery(session).mark_uncancelled(timedelta(seconds=30)) == 1
+    assert await waiting(builds) == {forgotten.build_id}
 
 
 async def test_a_build_that_temporal_refuses_holds_up_no_other(

@@ -138,7 +138,7 @@ async def test_with_hundreds_of_waiting_builds_no_pool_is_ever_exhausted(place: 
             redaction=parts.redaction,
         )
         await stack.enter_async_context(builder)
-        images = ImageActivities(parts.pools.stages, parts.hints, engine, builder)
+        images = ImageActivities(parts.pools.stages, parts.hints, engine, builder, TemporalRuns(place.client))
         await stack.enter_async_context(polls(parts, Queue.DOCKER, [images.build_image], at_once=2))
         at_once = asyncio.Semaphore(DELIVERED_AT_ONCE)
 

@@ -24,9 +24,11 @@ from models.rules.redaction import Redaction
 from tests.support.builds.stored_builds import StoredBuilds, checkpoint
 from tests.support.engine.hostile_archives import TOP, entry, write_tree
 from tests.support.fakes.memory_engine import MemoryEngine
+from tests.support.fakes.runs import FakeRuns
 
 ARCHIVE_LIMITS = ArchiveLimits(max_entries=1_000, max_unpacked_bytes=1024**2)
 SECRET = "s3cr3t-of-the-host-0123456789"
+WORKFLOW = "image-build/demo/hello:v1/1"  # as the activities of all builds here know theirs
 KEY = "source/demo/hello/kept.tar.gz"
 
 
@@ -34,6 +36,7 @@ KEY = "source/demo/hello/kept.tar.gz"
 class Host:
     builder: BuilderHost
     engine: MemoryEngine
+    runs: FakeRuns
     images: ImageActivities
 
     async def watch(
@@ -41,7 +44,7 @@ class Host:
     ) -> "asyncio.Task[StageOutcome]":
         """Begin build_image as a run does, and return when it watches an attempt, waits for a slot or has ended."""
         environment = environment or ActivityEnvironment()
-        environment.info = replace(environment.info, workflow_run_id=run_id)
+        environment.info = replace(environment.info, workflow_id=WORKFLOW, workflow_run_id=run_id)
         has_begun = asyncio.Event()
         environment.on_heartbeat = lambda *_details: has_begun.set()
         task = asyncio.create_task(environment.run(self.images.build_image, build))
@@ -84,7 +87,8 @@ class Hosts:
                 redaction=Redaction([SECRET]),
             )
             async with builder:
-                yield Host(builder, engine, ImageActivities(self._database, self._hints, engine, builder))
+                runs = FakeRuns()
+                yield Host(builder, engine, runs, ImageActivities(self._database, self._hints, engine, builder, runs))
 
     async def keep_source(self, *, files: int = 0) -> str:
         """Keep a source in the store, as fetching it does, with so many small files; return its sha256."""

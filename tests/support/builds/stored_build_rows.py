@@ -10,12 +10,11 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.adapters.temporal import TemporalRuns
 from activities.build_records import BuildRecordActivities
 from activities.outages import StoredOutages
-from activities.ports.runs import RunAddress, Runs
-from activities.relay.ended_runs import EndedRuns
+from activities.ports.runs import RunAddress, Runs, RunStates
 from activities.relay.relay import Relay
+from activities.relay.repairs.chores import repairs
 from models.postgres.database import Database
 from models.postgres.hints import DIRTY, Hints
 from models.repositories.build.ending import BuildEnding
@@ -99,14 +98,14 @@ class StoredBuildRows:
 
 @asynccontextmanager
 async def stored_build_rows(
-    url: str, runs: Runs, history: TemporalRuns, *, patience: timedelta
+    url: str, runs: Runs, states: RunStates, *, patience: timedelta
 ) -> AsyncIterator[StoredBuildRows]:
     """Run a relay over the database of this URL, and give the rows that it delivers."""
     database = Database(url, pool_size=10)
     async with Hints(url) as hints:
-        repairs = EndedRuns(database, hints, history)
+        mended = repairs(database, states)
         relay = asyncio.create_task(
-            Relay(database, hints, delivery_by(database, runs), repairs, log_retention=timedelta(days=30)).run(),
+            Relay(database, hints, delivery_by(database, runs), mended, log_retention=timedelta(days=30)).run(),
             name="relay",
         )
         try:

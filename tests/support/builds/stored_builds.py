@@ -63,7 +63,9 @@ class StoredBuilds:
         async with self.database.transaction() as session:
             return (await session.execute(select(Build).where(col(Build.id) == build_id))).scalar_one()
 
-    async def claim(self, build: Ordered, run_id: str = "run-1", *, stays_open: timedelta = STAYS_OPEN) -> Claimed:
+    async def claim(
+        self, build: Ordered | Checkpoint, run_id: str = "run-1", *, stays_open: timedelta = STAYS_OPEN
+    ) -> Claimed:
         async with self.database.transaction() as session:
             claim = Claim(build_id=build.build_id, generation=build.generation, run_id=run_id)
             return await BuildReports(session).claim(claim, stays_open=stays_open)
@@ -78,7 +80,7 @@ class StoredBuilds:
             )
             return await BuildReports(session).report(report)
 
-    async def wish(self, build: Ordered, wish: Wish, state_code: int | None = None) -> bool:
+    async def wish(self, build: Ordered | Checkpoint, wish: Wish, state_code: int | None = None) -> bool:
         async with self.database.transaction() as session:
             wanted = RequestedWish(wish=wish, state_code=state_code)
             report = WishReport(build_id=build.build_id, generation=build.generation, wish=wanted)

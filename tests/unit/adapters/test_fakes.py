@@ -3,7 +3,7 @@
 import pytest
 
 from activities.ports.engine import EngineBuild
-from activities.ports.runs import RunAddress
+from activities.ports.runs import RunAddress, RunEnd
 from tests.support.conformance.container_engine import ContainerEngineConformance
 from tests.support.conformance.runs import RunsConformance
 from tests.support.fakes.memory_engine import MemoryBuild, MemoryEngine
@@ -31,6 +31,13 @@ class TestMemoryEngine(ContainerEngineConformance):
 class _FakeTemporal:
     def __init__(self) -> None:
         self.runs = FakeRuns()
+
+    @property
+    def states(self) -> FakeRuns:
+        return self.runs
+
+    async def end(self, run: RunAddress, end: RunEnd | None) -> None:
+        self.runs.close(run.workflow_id, end)
 
     async def open_runs(self, run: RunAddress) -> int:
         return int(run.workflow_id in self.runs.open)
