@@ -64,9 +64,10 @@ def _is_loopback(name: str) -> bool:
 
 
 def _means(named: str, address: Address, scheme: str) -> bool:
-    wanted = address_of(named, scheme)
-    has_port = wanted is not None and re.search(r":[0-9]+\Z", named) is not None and not named.endswith("]")
-    return wanted is not None and wanted.name == address.name and (not has_port or wanted.port == address.port)
+    found, wanted = _ADDRESS.fullmatch(named), address_of(named, scheme)
+    if found is None or wanted is None or wanted.name != address.name:
+        return False
+    return not found["port"] or wanted.port == address.port
 
 
 def _is_own(origin: str, scheme: str, own: Address | None) -> bool:

@@ -4,7 +4,7 @@ import re
 
 from models.rules.errors.request import RequestInvalid
 
-LONGEST_NAME = 255  # with its host, as Docker counts it; distribution/reference: NameTotalLengthMax
+LONGEST_NAME = 255  # with its host, as Docker 20.10 counts it; 28 counts the path alone
 LONGEST_TAG = 100
 RESERVED_PREFIX = "slipway/"  # the names of attempts: slipway/<build id>:<token>
 
@@ -59,7 +59,7 @@ def _complaint(domain: str, path: str, short: str) -> str | None:
     """Say what is wrong with a name of bearable length, as it goes on after "image_name"; None when nothing is."""
     port = domain.partition(":")[2]
     complaints = {
-        # newer engines take it; Docker 20.10 fails when the image is tagged
+        # Docker 28 takes it; 20.10 fails when the image is tagged
         "names its registry by an IPv6 address, which older Docker engines refuse; use a host name.": (
             _IPV6_HOST.fullmatch(domain)
         ),
