@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,15 +16,20 @@ from tests.fuzz.served import served_for_fuzzing
 from tests.fuzz.trial import Found, fuzz
 from tests.support.servers.postgres import fresh_database, migrated_postgres
 
+_INTERRUPTED = 130
 _EXAMPLES = 300  # of each operation in a round, which then begins with an empty database
 
 
 def main(words: Sequence[str]) -> int:
     arguments = _parser().parse_args(words)
     say = Console(highlight=False, soft_wrap=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to end what was started, as after Ctrl-C
     say.print(f"seed {arguments.seed}: repeat it with --seed {arguments.seed}", markup=False)
     with tempfile.TemporaryDirectory(prefix="slipway-fuzz-") as folder:
-        return asyncio.run(_fuzz(Path(folder), arguments.requests, arguments.seed, say))
+        try:
+            return asyncio.run(_fuzz(Path(folder), arguments.requests, arguments.seed, say))
+        except KeyboardInterrupt:
+            return _INTERRUPTED
 
 
 async def _fuzz(folder: Path, wanted: int, seed: int, say: Console) -> int:
