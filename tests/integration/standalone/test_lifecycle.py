@@ -47,7 +47,7 @@ class Clone:
         self.folder = folder
         self.data_dir = folder / ".slipway"
         self.ports = {name: free_port() for name in PORTS}
-        for name in ("standalone", "process", "sandbox", "temporal-config", "settings.py"):
+        for name in ("activities", "models", "process", "sandbox", "settings.py", "standalone", "temporal-config"):
             (folder / name).symlink_to(ROOT / name)
         (folder / "worker.py").write_text(WORKER)
         (folder / "api.py").write_text(API)
