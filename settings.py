@@ -171,6 +171,21 @@ class Settings(DataPlace):
     build_ssh_agent: Path | None = Field(
         default=None, description="socket of an SSH agent that build steps may use (`RUN --mount=type=ssh`)"
     )
+    http_proxy: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("HTTP_PROXY", "SLIPWAY_HTTP_PROXY"),
+        description="proxy on buildx's way to a registry that asks for a token",
+    )
+    https_proxy: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("HTTPS_PROXY", "SLIPWAY_HTTPS_PROXY"),
+        description="likewise, for https",
+    )
+    no_proxy: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("NO_PROXY", "SLIPWAY_NO_PROXY"),
+        description="hosts that are reached without the proxy, separated by commas",
+    )
     build_timeout: timedelta = Field(default=timedelta(hours=3), description="longest build of one image")
     base_image_timeout: timedelta = Field(
         default=timedelta(minutes=5), description="longest silence of a registry while a build waits for an image"
@@ -200,7 +215,17 @@ class Settings(DataPlace):
         kept = [self.github_token] if self.github_token is not None else []
         kept += [value for name, value in (self.object_store_options or {}).items() if _SECRET_NAME.search(name)]
         url = self.database_url.get_secret_value() if self.database_url is not None else None
-        return (*(value.get_secret_value() for value in kept), *(database_secrets(url) if url else ()))
+        passwords = (each for proxy in self.proxies().values() for each in database_secrets(proxy)[1:])
+        return (*(value.get_secret_value() for value in kept), *(database_secrets(url) if url else ()), *passwords)
+
+    def proxies(self) -> dict[str, str]:
+        """Return what a program is told of proxies, under the usual names."""
+        told = {
+            "HTTP_PROXY": self.http_proxy and self.http_proxy.get_secret_value(),
+            "HTTPS_PROXY": self.https_proxy and self.https_proxy.get_secret_value(),
+            "NO_PROXY": self.no_proxy,
+        }
+        return {name: value for name, value in told.items() if value}
 
     def store_options(self) -> dict[str, str]:
         return {name: value.get_secret_value() for name, value in (self.object_store_options or {}).items()}

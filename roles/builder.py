@@ -25,6 +25,7 @@ async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Wor
         settings.engine_url,
         settings.secrets(),
         buildx=buildx,
+        client_environment=settings.proxies(),
         mounts=Mounts(settings.build_secrets, settings.build_ssh_agent),
         silence_limit=settings.base_image_timeout,
     )

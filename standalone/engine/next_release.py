@@ -87,7 +87,9 @@ def _own(apt: Path) -> tuple[str, ...]:
         "Dir::Etc::SourceParts": "/dev/null",
         "Dir::State::Lists": apt / "lists",
         "Dir::Cache": apt / "cache",
-        "Acquire::Retries": 3,
+        "Acquire::Retries": 2,
+        "Acquire::http::Timeout": 15,  # seconds; builds do not wait for a mirror that is out of reach
+        "Acquire::https::Timeout": 15,
         "APT::Update::Error-Mode": "any",  # else a mirror without the release is a warning
         "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",  # apt's own user may not write into the folder
     }

@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from settings import Settings, complaints, database_secrets
 
-SECRETS = {"database_url", "github_token", "object_store_options"}
+SECRETS = {"database_url", "github_token", "object_store_options", "http_proxy", "https_proxy"}
 PROGRAM = "import sys; from settings import Settings; sys.stdout.write(Settings().model_dump_json())"
 
 
@@ -49,6 +49,7 @@ def test_names_that_belong_to_others_are_understood(tmp_path: Path) -> None:
         SLIPWAY_API_EXTRA_PORT="0",
         SLIPWAY_STAYS_OPEN="P7D",
         SLIPWAY_QUEUE_LIMIT="",
+        https_proxy="http://worker:pr0xy-password@proxy.test:3128",
     )
     assert settings["github_api_url"] == "http://127.0.0.1:1"
     assert settings["engine_url"] == "tcp://127.0.0.1:2"
@@ -57,7 +58,7 @@ def test_names_that_belong_to_others_are_understood(tmp_path: Path) -> None:
     assert settings["api_extra_port"] is None
     assert settings["stays_open"] == "P7D"
     assert settings["queue_limit"] == 100  # empty is unset
-    assert {settings[name] for name in SECRETS - {"object_store_options"}} == {"**********"}
+    assert {settings[name] for name in SECRETS - {"object_store_options", "http_proxy"}} == {"**********"}
 
 
 def test_origins_are_kept_as_browsers_spell_them() -> None:
@@ -173,3 +174,10 @@ def test_what_names_no_file_is_no_build_secret(said: str) -> None:
 def test_an_agents_socket_is_one_path() -> None:
     with pytest.raises(ValidationError, match="comma"):
         Settings(build_ssh_agent=Path("/run/a,b"))
+
+
+def test_a_proxy_is_told_whole_and_only_its_password_is_a_secret() -> None:
+    url = "http://worker:pr0xy-password@proxy.test:3128"
+    settings = Settings.model_validate({"HTTPS_PROXY": url, "NO_PROXY": "localhost,.test"})
+    assert settings.proxies() == {"HTTPS_PROXY": url, "NO_PROXY": "localhost,.test"}
+    assert settings.secrets() == ("pr0xy-password",)

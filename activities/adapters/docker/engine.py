@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,7 +41,8 @@ Answer = TypeVar("Answer")
 class DockerEngine:
     """Implements ContainerEngine. `redacted_values` never show in a log or an error.
 
-    Builds are driven by the client `buildx` where there is one, which opens a session, else over the plain API.
+    Builds are driven by the client `buildx` where there is one, which opens a session, else over the plain API;
+    `client_environment` is what it is told besides, such as proxies.
     `stuck_patience` is how long a build may go on after the engine has lost its log, when neither its end nor its
     failure is announced any more; `silence_limit` how long a registry may say nothing while a build waits for an image.
     """
@@ -53,6 +54,7 @@ class DockerEngine:
         *,
         buildx: BuildxPlugin | None = None,
         mounts: Mounts | None = None,
+        client_environment: Mapping[str, str] | None = None,
         stuck_patience: timedelta = timedelta(minutes=10),
         silence_limit: timedelta = timedelta(minutes=5),
     ) -> None:
@@ -60,6 +62,7 @@ class DockerEngine:
         self._redacted_values = tuple(redacted_values)
         self._buildx = buildx
         self._mounts = mounts or Mounts()
+        self._client_environment = client_environment or {}
         self._clips_at: str | None = None
         self._stuck_patience = stuck_patience
         self._silence_limit = silence_limit
@@ -108,7 +111,7 @@ class DockerEngine:
         values = self._mounts.values(request.secrets)
         files = BuildFiles(request, work_dir / "client", self._mounts)
         account = ClientAccount(files.metadata, files.target, (*self._redacted_values, *values))
-        return BuildxConversation(self._buildx.path, self._url, files), account
+        return BuildxConversation(self._buildx.path, self._url, files, self._client_environment), account
 
     async def image(self, reference: str) -> EngineImage | None:
         found = await self._ask(lambda client: _inspected(client, reference))

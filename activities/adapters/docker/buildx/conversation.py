@@ -28,12 +28,12 @@ class BuildxConversation:
     It is a session of its own: a Ctrl-C at our terminal is for us, and all that it might start can be ended with it.
     """
 
-    def __init__(self, program: Path, engine_url: str, files: BuildFiles) -> None:
+    def __init__(self, program: Path, engine_url: str, files: BuildFiles, environment: Mapping[str, str]) -> None:
         self._command = (
             *(str(program), "bake", f"--file={files.definition}", f"--metadata-file={files.metadata}"),
             *("--progress=rawjson", files.target),
         )
-        self._environment = _environment(engine_url, files)
+        self._environment = {**environment, **_environment(engine_url, files)}
         self._files = files
         self._client: subprocess.Popen[bytes] | None = None
         self._changing = threading.Lock()

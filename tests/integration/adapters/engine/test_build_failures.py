@@ -34,8 +34,10 @@ async def told(workshop: Workshop, dockerfile: str, choices: Choices | None = No
     return said[0]
 
 
-# how an engine stores images has nothing to do with these words
-stores_alike = pytest.mark.parametrize("engine_host", ["machine", "next"], indirect=True)
+# The words depend on the engine's version, and a little on the way, but not on how images are stored.
+stores_alike = pytest.mark.parametrize(
+    ("engine_host", "docker"), [("machine", "plain"), ("machine", "buildx"), ("next", "buildx")], indirect=True
+)
 
 
 @stores_alike

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from activities.adapters.docker.engine import DockerEngine
 from tests.support.engine.engine_images import Workshop
+from tests.support.engine.engines_under_test import EngineUnderTest
 from tests.support.logs import outputs_of
 from tests.support.processes import environment_of, processes_with
 from tests.support.waiting import until
@@ -61,12 +63,21 @@ async def test_labels_reach_the_image_as_they_are(workshop: Workshop) -> None:
     assert (await workshop.image(build)).labels["odd"] == label
 
 
-async def test_the_client_knows_nothing_of_the_workers_environment(workshop: Workshop) -> None:
+async def test_the_client_knows_of_the_workers_environment_what_it_is_told(
+    docker: EngineUnderTest, tmp_path: Path
+) -> None:
+    assert docker.buildx is not None
+    told = {"HTTPS_PROXY": "http://proxy.test:3128", "DOCKER_HOST": "tcp://elsewhere:1"}
+    workshop = Workshop(DockerEngine(docker.url, buildx=docker.buildx, client_environment=told), tmp_path)
     build = await workshop.start(f"{BASE}RUN : {workshop.marker}; sleep 600; true\n")
     client = f"\0test-{Path(build.log_path).parent.name}\0"
     await until(lambda: bool(processes_with(f": {workshop.marker}; sleep")))
     (pid,) = processes_with(client)
     environment = environment_of(pid)
     await build.cancel()
-    assert {name for name in environment if not name.startswith(("BUILDX_", "DOCKER_"))} <= {"PATH", "HOME", "PWD", "_"}
-    assert environment["HOME"].startswith(str(workshop.folder))
+    workshop.engine.close()
+    own = {name for name in environment if not name.startswith(("BUILDX_", "DOCKER_"))}
+    assert own - {"PWD", "_", "SHLVL", "OLDPWD"} == {"PATH", "HOME", "HTTPS_PROXY"}
+    assert environment["HTTPS_PROXY"] == told["HTTPS_PROXY"]
+    assert environment["DOCKER_HOST"] == docker.url
+    assert environment["HOME"].startswith(str(tmp_path))
