@@ -22,7 +22,7 @@ class BuildWait(SQLModel, table=True):
     seq: int
     waits_for: str | None = text_column(default=None)  # a sentence; null: it waited, and works again
     next_try_at: datetime | None = time_column(default=None)
-    since: datetime | None = time_column(default=None)  # when it began to wait
+    since: datetime | None = time_column(default=None)  # when it met an outage first
     told_at: datetime = time_column(nullable=False)
     tries: int = Field(default=0)  # that met what cannot be reached; they count as no faults
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, null, or_, select, true, update
@@ -79,19 +79,39 @@ class WaitRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def tell(
+    async def tell(self, build_id: UUID, code: int, what: str, *, next_try_in: timedelta | None = None) -> bool:
+        """Store what the stage of a state waits for, over what it told before. A repeat says the same.
+
+        False, and nothing stored, when the build is not in that state any more.
+        """
+        return await self._store(build_id, code, what, next_try_in=next_try_in, since=None, tries=0)
+
+    async def fail_try(
+        self, build_id: UUID, code: int, what: str, *, patience: timedelta, asked_for: timedelta | None = None
+    ) -> timedelta | None:
+        """Store that a try at a state met what cannot be reached, and say when the next one is to be.
+
+        None: it has waited long enough, since the first of them with no work in between.
+        """
+        begun = select(col(BuildWait.since)).join(Build, holds())
+        first = begun.where(col(Build.id) == build_id, ~_has_worked_since()).scalar_subquery()
+        now = func.clock_timestamp()
+        since, waited = (await self._session.execute(select(func.coalesce(first, now), now - first))).one()
+        delay = next_try_in(waited or timedelta(0), patience, asked_for)
+        await self._store(build_id, code, what, next_try_in=delay, since=since, tries=1)
+        return delay
+
+    async def _store(
         self,
         build_id: UUID,
         code: int,
         what: str,
         *,
-        next_try_in: timedelta | None = None,
-        is_failed_try: bool = False,
+        next_try_in: timedelta | None,
+        since: datetime | None,
+        tries: int,
     ) -> bool:
-        """Store what the stage of a state waits for, over what it told before. A repeat says the same.
-
-        False, and nothing stored, when the build is not in that state any more.
-        """
+        """Write the row of the stay in this state; what is not said of it stays as it was."""
         now = func.clock_timestamp()
         told = select(
             col(Build.id),
@@ -99,9 +119,9 @@ class WaitRepository:
             col(Build.seq),
             literal(what),
             now + next_try_in if next_try_in is not None else null(),
+            literal(since) if since is not None else null(),
             now,
-            now,
-            literal(int(is_failed_try)),
+            literal(tries),
         ).where(
             col(Build.id) == build_id,
             col(Build.status) == BuildStatus.RUNNING,
@@ -111,26 +131,12 @@ class WaitRepository:
         stored = postgresql.insert(BuildWait).from_select(columns, told)
         new = stored.excluded
         is_same_stay = and_(col(BuildWait.epoch) == new.epoch, col(BuildWait.seq) == new.seq)
-        goes_on = and_(is_same_stay, ~_has_worked_since())
         changes = {name: new[name] for name in columns[1:]} | {
-            "since": case((goes_on, func.coalesce(col(BuildWait.since), new.since)), else_=new.since),
+            "since": case((is_same_stay, func.coalesce(new.since, col(BuildWait.since))), else_=new.since),
             "tries": case((is_same_stay, col(BuildWait.tries) + new.tries), else_=new.tries),
         }
         written = stored.on_conflict_do_update(index_elements=["build_id"], set_=changes)
         return (await self._session.execute(written.returning(col(BuildWait.build_id)))).first() is not None
-
-    async def fail_try(
-        self, build_id: UUID, code: int, what: str, *, patience: timedelta, asked_for: timedelta | None = None
-    ) -> timedelta | None:
-        """Store that a try at a state met what cannot be reached, and say when the next one is to be.
-
-        None: it has waited long enough, since the first of them with no work in between.
-        """
-        waited = select(func.clock_timestamp() - col(BuildWait.since)).join(Build, holds())
-        waited = waited.where(col(Build.id) == build_id, ~_has_worked_since())
-        delay = next_try_in((await self._session.scalar(waited)) or timedelta(0), patience, asked_for)
-        await self.tell(build_id, code, what, next_try_in=delay, is_failed_try=True)
-        return delay
 
     async def clear(self, build_id: UUID, code: int) -> None:
         """Say that the stage of a state works again.

@@ -139,6 +139,26 @@ async def test_who_says_when_to_come_again_is_left_alone_until_then(builds: Stor
     assert await waits.fail(build) is None
 
 
+async def test_another_builds_attempts_end_no_wait(builds: StoredBuilds, waits: Waits) -> None:
+    building, waiting = await builds.running(at=40), await builds.running(at=10)
+    await waits.fail(building, 40)
+    await waits.fail(waiting)
+    await waits.back_in_time(timedelta(seconds=8))
+    await waits.attempt(building)
+    for waited in (8, 16):
+        next_try_in = await waits.fail(waiting)
+        assert next_try_in is not None
+        assert next_try_in >= timedelta(seconds=waited / 2)
+        await waits.back_in_time(timedelta(seconds=8))
+
+
+async def test_what_an_attempt_waited_for_is_no_outage_yet(builds: StoredBuilds, waits: Waits) -> None:
+    build = await builds.running(at=40)
+    await waits.tell(build, 40, REGISTRY)
+    await waits.back_in_time(timedelta(minutes=10))
+    assert await waits.fail(build, 40) == timedelta(seconds=1)
+
+
 async def test_what_worked_in_between_is_waited_for_anew(builds: StoredBuilds, waits: Waits) -> None:
     building = await builds.running(at=40)
     await waits.fail(building, 40)
