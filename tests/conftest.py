@@ -1,5 +1,6 @@
 """What tests of every kind share: a Postgres of their own, and an end that keeps the exit code."""
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -24,6 +25,30 @@ async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     """A migrated, empty database for one test."""
     async with fresh_database(postgres) as url:
         yield url
+
+
+def pytest_report_header() -> str:
+    return "" if _is_root() else "an ordinary user runs these: without what starts a Docker engine of its own"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if _is_root():
+        return
+    beyond = [item for item in items if item.get_closest_marker("own_engine") or _is_on_another_engine(item)]
+    config.hook.pytest_deselected(items=beyond)
+    items[:] = [item for item in items if item not in beyond]
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _is_on_another_engine(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and _engine_of(item) != "machine"
+
+
+def _engine_of(item: pytest.Function) -> object:
+    return item.callspec.params.get("engine_host", "machine") if hasattr(item, "callspec") else "machine"
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

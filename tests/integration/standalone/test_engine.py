@@ -19,6 +19,7 @@ from standalone.engine.daemon import ensure_engine, stop_engine
 from standalone.engine.place import EnginePlace, answers
 from standalone.processes import ProcessIdentity, until_gone
 
+pytestmark = pytest.mark.own_engine
 PATIENCE = timedelta(seconds=30)
 
 

@@ -263,7 +263,7 @@ def test_what_is_only_odd_is_unpacked_as_it_is_and_leads_nowhere(writer: Writer,
     extract_archive(archive, into, LIMITS, unwatched)
     with tarfile.open(archive, encoding="utf-8", errors="surrogateescape") as tar:
         wanted = {member.name.partition("/")[2]: member for member in tar.getmembers()[1:]}
-    assert wanted.keys() <= {str(place.relative_to(into)) for place in into.rglob("*")}
+    assert not [name for name in wanted if not os.path.lexists(into / name)]
     for name, member in wanted.items():
         if member.issym():
             assert os.readlink(into / name) == member.linkname  # noqa: PTH115 - letter by letter

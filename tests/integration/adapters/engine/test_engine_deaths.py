@@ -40,6 +40,7 @@ async def test_a_client_that_is_killed_is_a_lost_build_and_leaves_no_step(worksh
     await until(lambda: not processes_with(workshop.marker))
 
 
+@pytest.mark.own_engine
 @pytest.mark.parametrize("way", WAYS)
 async def test_an_engine_that_is_killed_is_a_lost_engine(way: str, tmp_path: Path) -> None:
     async with next_engine() as (engine, under_test):
