@@ -34,14 +34,8 @@ _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 _SHORTEST_PASSWORD = 8
 _BUILD_SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _DURATIONS = (
-    "github_timeout",
-    "source_timeout",
-    "build_timeout",
-    "base_image_timeout",
-    "stays_open",
-    "drain_timeout",
-    "log_retention",
-    "outage_patience",
+    *("github_timeout", "source_timeout", "build_timeout", "base_image_timeout"),
+    *("stays_open", "outage_patience", "drain_timeout", "log_retention"),
 )
 
 
