@@ -96,7 +96,10 @@ class BuildRecord(DurableRun):
         self._checkpoint = self.build.model_copy(update=changes)
 
     async def report(self, status: BuildStatus, failure: BaseException | None = None) -> RowView:
-        """Tell the row the whole state and return what the row says."""
+        """Tell the row the whole state and return what the row says.
+
+        A run that was reset goes on as a new one, from where the row stands: what is done is not done again.
+        """
         self._seq += 1
         build = self._checkpoint
         report = StateReport(
@@ -113,6 +116,8 @@ class BuildRecord(DurableRun):
             notices=tuple(self._notices),
         )
         row: RowView = await self.record("report_state", report, RowView)
+        if row.must_claim:
+            await self.go_on(parked=False)
         workflow.upsert_search_attributes(_shown(row, report.code))
         return row
 

@@ -25,5 +25,7 @@ class RunRepository:
         return True
 
     async def is_known(self, row: Build, run_id: str) -> bool:
+        if row.run_id == run_id:
+            return True
         known = select(col(BuildRun.epoch)).where(col(BuildRun.build_id) == row.id, col(BuildRun.run_id) == run_id)
         return await self._session.scalar(known) is not None

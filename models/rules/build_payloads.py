@@ -124,6 +124,9 @@ class RowView(Payload):
     is_current: bool = Field(description="False: a newer run or a newer build took over; this run ends")
     is_paused: bool = False
     is_cancel_wanted: bool = False
+    must_claim: bool = Field(
+        default=False, description="a run that never asked where the build stands, as after a reset: it goes on anew"
+    )
 
 
 class WishReport(Payload):

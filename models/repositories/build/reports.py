@@ -10,7 +10,7 @@ from models.repositories.build_trail import BuildTrailRepository
 from models.repositories.event import EventRepository
 from models.repositories.image.rows import ImageRows
 from models.repositories.run import RunRepository
-from models.rules.build_lifecycle import FINISHED, BuildStatus, ClaimAnswer, advance, answer_claim
+from models.rules.build_lifecycle import FINISHED, OPEN, BuildStatus, ClaimAnswer, advance, answer_claim
 from models.rules.build_payloads import Checkpoint, Claim, Claimed, RowView, StateReport
 from models.rules.fairness import fairness_key
 from models.rules.notices import gathered
@@ -54,7 +54,8 @@ class BuildReports:
     async def report(self, report: StateReport) -> RowView:
         """Store the whole state of a build as its run knows it, and answer what the row says.
 
-        A report of an older run, of an older sequence, or of a build that has ended changes nothing.
+        A report of an older run, of an older sequence, or of a build that has ended changes nothing. Nor does that of a
+        run that has not claimed: a reset run knows where the build stood once, and is told to begin at the row.
         """
         row, now = await lock_build(self._session, report.build_id)
         if row is None or row.generation != report.generation:
@@ -62,6 +63,8 @@ class BuildReports:
         is_cancel = report.status == BuildStatus.CANCELLED
         # a run that is parked, or was cancelled before its claim, never spoke: it may say that, and nothing else
         never_spoke = is_cancel and not await self._runs.is_known(row, report.run_id)
+        if not is_cancel and row.status in OPEN and not await self._runs.is_known(row, report.run_id):
+            return _view(row, is_current=True).model_copy(update={"must_claim": True})
         if not never_spoke and not await self._runs.is_current(row, report.run_id):
             return _view(row, is_current=False)
         if is_cancel:

@@ -206,6 +206,17 @@ async def test_a_run_that_takes_a_build_over_goes_on_with_the_same_attempt_at_it
     assert (await states(builds, build))[1:] == [(20, 1, "in_progress")]
 
 
+async def test_a_run_that_never_claimed_is_told_to_and_changes_nothing(builds: StoredBuilds) -> None:
+    build = await builds.running(at=60)
+    for status, more in ((BuildStatus.RUNNING, {}), (BuildStatus.FAILED, {"failure": BROKEN})):
+        view = await builds.report(build, status, 20, 1, run_id="reset", **more)
+        assert (view.must_claim, view.is_current) == (True, True)
+    row = await builds.row(build.build_id)
+    assert (row.status, row.current_state, row.run_id) == (BuildStatus.RUNNING, 60, "run-1")
+    await builds.claim(build, "reset")
+    assert not (await builds.report(build, BuildStatus.RUNNING, 60, 1, run_id="reset")).must_claim
+
+
 async def test_going_back_gives_up_the_states_above(builds: StoredBuilds) -> None:
     build = await builds.running(at=60)
     await builds.report(build, BuildStatus.RUNNING, 40, 2)

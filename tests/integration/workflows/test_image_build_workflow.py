@@ -20,7 +20,7 @@ from models.rules.identifiers import new_id
 from standalone.servers.postgres import EmbeddedPostgres
 from standalone.servers.temporal import TemporalDevServer
 from tests.support.builds.addresses import address, build_of
-from tests.support.builds.build_trials import Trial, Trials, events_of, stored_trials, temporal_server
+from tests.support.builds.build_trials import Trial, Trials, events_of, reset_workflow, stored_trials, temporal_server
 from tests.support.builds.stored_build_rows import SECRET
 from tests.support.eventually import eventually
 from tests.support.fakes.stages import Gate, fails, goes_back, says
@@ -395,3 +395,17 @@ async def test_a_build_that_nobody_knows_ends_its_run(trials: Trials) -> None:
 async def test_a_cancel_of_a_build_without_a_run_says_so(trials: Trials) -> None:
     nobody = address(new_id(), "demo/nobody")
     assert not await trials.runs.cancel(nobody)
+
+
+@pytest.mark.parametrize("task", [0, 1, -1], ids=["before its first stage", "in an earlier stage", "in its stage"])
+async def test_a_reset_run_goes_on_where_the_row_stands_and_does_nothing_again(trials: Trials, task: int) -> None:
+    first, second = Gate(), Gate()
+    build = await trials.begin(build_image=[first, second])
+    await build.goes_through(first)
+    await reset_workflow(trials.client, build.run.workflow_id, task=task)
+    await build.goes_through(second)
+    second.may_end.set()
+    assert await build.ends() == WorkflowExecutionStatus.COMPLETED
+    assert build.calls == [*ALL_STAGES[:3], *ALL_STAGES[2:]]
+    row = await build.row()
+    assert (row.status, row.entered) == (BuildStatus.SUCCEEDED, (10, 20, 40, 60, 80, 90))

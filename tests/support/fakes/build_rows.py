@@ -140,6 +140,8 @@ class FakeBuildRows:
             raise DatabaseUnreachable("The database cannot be reached.")
         is_cancel = report.status == BuildStatus.CANCELLED
         never_spoke = is_cancel and report.run_id not in row.runs
+        if not is_cancel and row.status in OPEN and report.run_id not in row.runs:
+            return RowView(status=row.status, is_current=True, must_claim=True)
         is_current = never_spoke or row.is_current(report.run_id)
         if is_current and is_cancel:
             row.is_closed = row.is_closed or row.status == BuildStatus.FAILED
