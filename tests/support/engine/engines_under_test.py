@@ -17,6 +17,7 @@ from standalone.engine.plugin import ensure_buildx
 
 MACHINE_ENGINE_URL = "unix:///var/run/docker.sock"
 _DATA = Path(__file__).parents[3] / ".slipway"
+PROGRAMS = _DATA / "docker-next"
 _WORDS = {"next": (), "next-containerd": CONTAINERD_STORE}
 ENGINES = ("machine", *_WORDS)
 WAYS = ("plain", "buildx")
@@ -56,7 +57,7 @@ async def engine_under_test(name: str) -> AsyncIterator[EngineUnderTest]:
 @asynccontextmanager
 async def next_engine(words: tuple[str, ...] = ()) -> AsyncIterator[tuple[NextEngine, EngineUnderTest]]:
     """Start an engine that a test may kill."""
-    async with NextEngine(_DATA / "docker-next", os.environ, words) as engine:
+    async with NextEngine(PROGRAMS, os.environ, words) as engine:
         yield engine, await _with_base_image(EngineUnderTest(engine.url, False, words == CONTAINERD_STORE))
 
 
