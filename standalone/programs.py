@@ -29,14 +29,18 @@ async def _nothing() -> None:
     return
 
 
+def _nothing_held() -> None:
+    return
+
+
 @dataclass(frozen=True)
 class Program:
     """What to run, how to see that it is ready, and how to end it.
 
-    `prepare` runs before each start and may raise CannotStart. `is_ready` answers False, or raises OSError, while it
-    is too early, and raises CannotStart when waiting is pointless. `check` asks one that was ready whether it serves
-    still, and raises NotServing or OSError. `becomes` are words before the command that change the user; `environment`
-    replaces ours, None hands it on.
+    `prepare` runs before each start and may raise CannotStart; `release` gives up what it took, once after each end.
+    `is_ready` answers False, or raises OSError, while it is too early, and raises CannotStart when waiting is in vain.
+    `check` asks one that was ready whether it serves still, and raises NotServing or OSError. `becomes` are words
+    before the command that change the user; `environment` replaces ours, None hands it on.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Program:
     is_ready: Callable[[], Awaitable[bool]]
     check: Callable[[], Awaitable[None]] = _nothing
     prepare: Callable[[], Awaitable[None]] = _nothing
+    release: Callable[[], None] = _nothing_held
     becomes: Callable[[], Awaitable[tuple[str, ...]]] | None = None
     environment: Mapping[str, str] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
@@ -59,6 +64,7 @@ class RunningProgram:
         self.program = program
         self._process = process
         self._log = log
+        self._is_released = False
 
     @classmethod
     async def start(cls, program: Program, log: Path) -> Self:
@@ -119,7 +125,11 @@ class RunningProgram:
 
     async def exited(self) -> int:
         """Wait for the end and return the exit code."""
-        return await self._process.wait()
+        code = await self._process.wait()
+        if not self._is_released:  # who asks once more may do so when the next one has been prepared
+            self._is_released = True
+            self.program.release()
+        return code
 
     async def stop(self) -> int:
         """End it within its grace, by force after that, and return the exit code. A repeat returns the same."""
@@ -132,7 +142,7 @@ class RunningProgram:
             except TimeoutError:
                 with suppress(ProcessLookupError):
                     self._process.kill()
-        code = await self._process.wait()
+        code = await self.exited()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)  # what it started and did not end itself
         return code

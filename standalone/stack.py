@@ -141,6 +141,7 @@ class _Plan:
             command=_python("worker"),
             environment=self._environment_of_ours() | beats.told,
             prepare=beats.listen,
+            release=beats.close,
             is_ready=beats.has_beaten,
             check=beats.check,
             grace=self._settings.drain_timeout + _EXTRA_GRACE,

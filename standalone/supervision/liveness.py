@@ -90,6 +90,7 @@ class Beats:
     def close(self) -> None:
         if self._socket:
             self._socket.close()
+        self._socket = None
 
     async def has_beaten(self) -> bool:
         """Say whether anything was heard since the last time."""
