@@ -2,9 +2,10 @@
 
 import posixpath
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from activities.image.dockerfile import Dockerfile
+from activities.image.left_out import why_missing
 from activities.source.links import follow, link_text
 
 _QUOTED = 120
@@ -23,6 +24,18 @@ def misleading_link(folder: Path, source: str, context_words: str) -> str | None
     if found.led_out is not None:
         return f"{said}, which leads out of {context_words}"
     return f"{said}, which is not in {context_words}"
+
+
+def is_held(folder: Path, path: str) -> bool:
+    """Say whether the context's folder holds what the engine did not find: then it was left out on the way. Blocks."""
+    return follow(folder, path).place is not None
+
+
+def why_missing_below(folder: Path, name: str, path: str) -> str:
+    """Say why GitHub's archive lacks something of the context, which is called `name` in the source; "" if unknown."""
+    depth = 0 if name == "." else len(PurePosixPath(name).parts)
+    root = (folder, *folder.parents)[depth]
+    return why_missing(root, (PurePosixPath(name) / path.lstrip("/")).as_posix()).strip().rstrip(".")
 
 
 def may_take(dockerfile: Dockerfile, path: str) -> bool:

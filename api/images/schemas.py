@@ -44,7 +44,7 @@ class ImageRequest(BaseModel):
     image_name: NameWord = Field(description="name of the image, without tag or digest")
     dockerfile_path: FilePath | None = Field(
         default=None,
-        description="path from the top of the repository, `Dockerfile` by default; may lie in a sub-folder",
+        description="path from the top of the repository, also where a `context` is given; `Dockerfile` by default",
     )
     context: FilePath | None = Field(
         default=None,

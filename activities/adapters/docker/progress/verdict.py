@@ -12,7 +12,8 @@ from activities.adapters.docker.progress import base_image, language
 from activities.adapters.docker.progress.engine_words import plain, without_user
 from activities.adapters.docker.progress.facts import DOCKER_ROOT, EngineFacts, dockerfile_of
 from activities.adapters.docker.progress.step_log import StepFailure, StepLog
-from activities.image.copy_sources import misleading_link
+from activities.image.context import IGNORE_FILE
+from activities.image.copy_sources import is_held, misleading_link, why_missing_below
 from activities.image.dockerfile import Dockerfile, Instruction
 from activities.ports.engine import EngineBuildRequest
 from models.rules.errors.domain import DomainError
@@ -112,7 +113,12 @@ def _missing_file(path: str, failure: StepFailure, dockerfile: Dockerfile, reque
     path = next((each for each in asked if f"{each}/".startswith(f"{path.rstrip('/')}/")), path)
     if step is not None and step.froms:
         return f"{path} is not in {step.froms[0]}, from which the step takes it"
-    return f"{path} is not in {_context_words(request)}, or .dockerignore leaves it out"
+    path, words = f"/{path.lstrip('/')}", _context_words(request)
+    if is_held(request.context_dir, path):
+        rules = request.ignore_file.name if request.ignore_file is not None else IGNORE_FILE
+        return f"{path} is not in {words}: {rules} leaves it out"
+    why = why_missing_below(request.context_dir, request.context_name, path)
+    return f"{path} is not in {words}{f' ({why})' if why else ''}"
 
 
 def _misleading_link(failure: StepFailure, request: EngineBuildRequest) -> str | None:

@@ -76,7 +76,7 @@ async def test_a_failing_step_is_named_with_its_exit_code(workshop: Workshop) ->
         ),
         (
             f"{BASE}COPY missing /\n",
-            "/missing is not in the build's context, the top of the repository, or .dockerignore leaves it out",
+            "/missing is not in the build's context, the top of the repository, at Step 2/2",
         ),
         ("# syntax=localhost:1/frontend:1\nFROM scratch\n", "`# syntax=` line asks for localhost:1/frontend:1"),
         ("ARG WHICH\nFROM $WHICH\n", "base name ($WHICH) should not be blank"),

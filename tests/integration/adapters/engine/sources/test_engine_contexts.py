@@ -205,3 +205,38 @@ async def test_another_steps_link_is_not_blamed(workshop: Workshop, source: Path
     build = await workshop.build_in(source, "Dockerfile")
     assert isinstance(build.error, DockerBuildFailed)
     assert "leads out of" not in build.error.detail
+
+
+MISSING = {
+    "nowhere": (
+        "COPY gone /",
+        "/gone is not in the build's context, the folder 'app' (order another `context` to copy",
+    ),
+    "ignored": ("COPY secret /", "to copy from elsewhere): .dockerignore leaves it out, at Step 2/2"),
+    "in an ignored folder": ("COPY notes/x /", "/notes/x is not in the build's context"),
+    "all of it ignored": ("ADD notes /notes/", "): .dockerignore leaves it out, at Step 2/2"),
+    "in a submodule": (
+        "COPY lib/setup.py /",
+        "(It would lie in the submodule 'app/lib', which GitHub's archives leave empty)",
+    ),
+    "not exported": ("COPY tests /", ".gitattributes, line 1, marks '/app/tests' export-ignore"),
+    "above the context": ("COPY ../real /", "/real is not in the build's context, the folder 'app'"),
+    "below a file": ("COPY ok/x /", "/ok/x is not in the build's context, the folder 'app'"),
+}
+
+
+@pytest.mark.parametrize(("step", "words"), MISSING.values(), ids=list(MISSING))
+async def test_what_a_step_does_not_find_is_named_with_the_reason_as_far_as_it_is_known(
+    workshop: Workshop, source: Path, step: str, words: str
+) -> None:
+    for folder in ("notes", "lib"):
+        (source / "app" / folder).mkdir(parents=True)
+    for file in ("real", "app/ok", "app/secret", "app/notes/x"):
+        (source / file).touch()
+    (source / ".gitattributes").write_text("/app/tests export-ignore\n")
+    (source / ".gitmodules").write_text('[submodule "lib"]\n\tpath = app/lib\n\turl = ../lib\n')
+    (source / "app" / ".dockerignore").write_text("secret\nnotes\n")
+    (source / "app" / "Dockerfile").write_text(f"{BASE}{step}\n")
+    build = await workshop.build_in(source, "app/Dockerfile")
+    assert isinstance(build.error, DockerBuildFailed)
+    assert words in build.error.detail
