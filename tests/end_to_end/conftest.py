@@ -19,6 +19,7 @@ async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
         source_timeout=30,
         drain_timeout=5,
         outage_patience=15,
+        base_image_timeout=8,
         builder_slots=2,
         buildx=str((await plugin()).path),
         build_secrets=f"npm={secrets / 'npm'}",

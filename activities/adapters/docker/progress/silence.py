@@ -63,6 +63,8 @@ class Silence:
         self._fetches: dict[str, _Fetch] = {}
 
     def feed(self, status: TraceStatus) -> None:
+        if not self._fetches and not status.vertexes:  # nearly always
+            return
         for seen in status.vertexes:
             if seen.completed:
                 self._fetches.pop(seen.digest, None)

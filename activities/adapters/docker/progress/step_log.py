@@ -121,7 +121,8 @@ class StepLog:
 
     def due(self) -> bytes:
         """Return what has waited for its turn long enough."""
-        self._show(self._turns.due())
+        if self._turns.is_holding:
+            self._show(self._turns.due())
         return self._take()
 
     def finish(self) -> bytes:

@@ -4,7 +4,7 @@ The bytes of one step stay what they are and in their order; only when they show
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -53,7 +53,10 @@ class Turns(Generic[Writer]):
         held = self._held.pop(step, None)
         return b"" if held is None else held.data
 
-    def write(self, step: Writer, data: bytes) -> Iterator[tuple[Writer, bytes]]:
+    def write(self, step: Writer, data: bytes) -> Iterable[tuple[Writer, bytes]]:
+        if not self._held and step is self._shown:  # nearly always
+            self._shown_at, self._is_line_start = self._clock(), data.endswith(b"\n")
+            return ((step, data),)
         held = self._held.get(step)
         if held is None:
             self._held[step] = _Held(self._clock(), data)
