@@ -10,7 +10,6 @@ import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -22,6 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from process.database_secrets import database_secrets
 from process.visitors import is_host_name
 
 Role = Literal["all", "workflows", "builder", "relay"]
@@ -31,7 +31,6 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 MEBIBYTE = 1024 * 1024
 _SECRET_NAME = re.compile("key|secret|token|password", re.IGNORECASE)  # a region must not be blacked out in logs
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
-_SHORTEST_PASSWORD = 8
 _BUILD_SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _DURATIONS = (
     *("github_timeout", "source_timeout", "build_timeout", "base_image_timeout"),
@@ -47,22 +46,6 @@ def complaints(invalid: ValidationError) -> list[str]:
         known = name in {"DATABASE_URL", "GITHUB_TOKEN", "GITHUB_API_URL", "DOCKER_HOST"} or name.startswith("SLIPWAY_")
         lines.append(f"{name if known else f'SLIPWAY_{name}'}: {error['msg'].removeprefix('Value error, ')}")
     return lines
-
-
-def database_secrets(url: str) -> tuple[str, ...]:
-    """Return a database's URL, and its password by itself, as it stands there and as it is meant.
-
-    Not a password that is a usual word, which would blot out words all over: short, or the user's or database's name.
-    """
-    try:
-        parts = urlsplit(url)
-        usual = (parts.username, parts.hostname, parts.path.strip("/"))
-    except ValueError:
-        return (url,)
-    password = parts.password or ""
-    if len(password) < _SHORTEST_PASSWORD or password in usual:
-        return (url,)
-    return (url, *dict.fromkeys((password, unquote(password))))
 
 
 class DataPlace(BaseSettings):

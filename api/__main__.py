@@ -20,11 +20,12 @@ from models.postgres.database import Database
 from models.postgres.hints import Hints
 from models.rules.redaction import Redaction
 from models.tables.families import prepare_tables
+from process.database_secrets import database_secrets
 from process.ending import end_process
 from process.log_lines import configure
 from process.memory import settle_objects
 from process.private_folder import make_private
-from settings import Settings, complaints, database_secrets
+from settings import Settings, complaints
 
 log = logging.getLogger(__name__)
 

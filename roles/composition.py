@@ -20,8 +20,9 @@ from models.postgres.database import wait_until_migrated
 from models.postgres.hints import Hints
 from models.repositories.builder import BuilderRepository
 from models.rules.redaction import Redaction
+from process.database_secrets import database_secrets
 from roles.pools import Pools, open_pools
-from settings import Settings, database_secrets
+from settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -41,7 +41,7 @@ async def test_an_annotated_tags_own_id_builds_the_commit_that_it_names_and_says
 
 
 async def test_a_failure_names_what_is_wrong_and_what_never_ran(product: Product) -> None:
-    never = f"{product.base}RUN echo never\nCOPY target/release/app /app\n"
+    never = f"{product.base}RUN sleep 5\nRUN echo never\nCOPY target/release/app /app\n"
     commit = product.repository("missing", {"Dockerfile": never})
     row = await product.settled((await product.order("missing", commit))["id"])
     assert row["build_status"] == "failed"

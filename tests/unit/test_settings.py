@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from settings import Settings, complaints, database_secrets
+from process.database_secrets import database_secrets
+from settings import Settings, complaints
 
 SECRETS = {"database_url", "github_token", "object_store_options", "http_proxy", "https_proxy"}
 PROGRAM = "import sys; from settings import Settings; sys.stdout.write(Settings().model_dump_json())"
