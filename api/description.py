@@ -30,7 +30,9 @@ _EVENTS: tuple[type[BaseModel], ...] = (WrittenText, WrittenBytes, BeganAttempt,
 _ABOUT = """A GitHub tag becomes a Docker image, durably: what was accepted is built, whatever dies meanwhile.
 
 Every refusal is `application/problem+json` with a stable `code`. `X-Correlation-ID` is taken or made up and echoed.
-`Idempotency-Key` on a POST makes its repeats get the first answer for 24 hours. GETs bear an ETag."""
+`Idempotency-Key` on a POST makes its repeats get the first answer for 24 hours. GETs bear an ETag:
+`If-None-Match` holds on them, `If-Match` on what changes or deletes. What is no proper HTTP/1.1 is answered, at any
+path, by a problem of 400, 408 (it did not come to its end), 431, 501 or 505."""
 _SECTIONS = [
     {"name": "Images", "description": "Order images, which starts builds, and read them and their logs."},
     {"name": "Operations", "description": "Health, readiness and figures."},
