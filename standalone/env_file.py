@@ -1,6 +1,7 @@
 """A .env file that others may read, though it holds a secret."""
 
 from pathlib import Path
+from typing import get_args
 
 from pydantic import AliasChoices, SecretStr
 from pydantic_settings import DotEnvSettingsSource
@@ -33,8 +34,12 @@ def _secret_settings() -> set[str]:
     """Return every name under which a secret may stand there, in small letters."""
     names: set[str] = set()
     for name, field in Settings.model_fields.items():
-        if SecretStr in getattr(field.annotation, "__args__", (field.annotation,)):
+        if _holds_secrets(field.annotation):
             alias = field.validation_alias
             names |= {str(each).lower() for each in alias.choices} if isinstance(alias, AliasChoices) else set()
             names.add(f"slipway_{name}")
     return names
+
+
+def _holds_secrets(annotation: object) -> bool:
+    return annotation is SecretStr or any(_holds_secrets(part) for part in get_args(annotation))

@@ -24,6 +24,8 @@ def file() -> Iterator[Path]:
         ("GITHUB_TOKEN=abc", "GITHUB_TOKEN"),
         ("export GITHUB_TOKEN = 'abc'", "GITHUB_TOKEN"),
         ("slipway_github_token=abc", "SLIPWAY_GITHUB_TOKEN"),
+        ('SLIPWAY_OBJECT_STORE_OPTIONS={"secret_access_key": "abc"}', "SLIPWAY_OBJECT_STORE_OPTIONS"),
+        ("HTTPS_PROXY=http://me:secret@proxy:3128", "HTTPS_PROXY"),
         ("DATABASE_URL=postgresql://me:secret@db/builds", "DATABASE_URL"),
     ],
 )
