@@ -11,6 +11,10 @@ installed=.venv/requirements.installed # a copy of the lock file that .venv was 
 lock=requirements.lock
 if [ "${1:-}" = product ] && ! grep -qs '^pytest==' "$installed"; then lock=requirements.run.lock; fi
 export UV_PYTHON_DOWNLOADS=never UV_NO_MANAGED_PYTHON=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# uv brings certificates of its own; the system's hold those of a company's proxy, too
+for store in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem; do
+  [ ! -s "$store" ] || export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}"
+done
 
 say() { printf 'bootstrap: %s\n' "$*"; }
 refuse() {

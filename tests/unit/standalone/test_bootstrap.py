@@ -24,6 +24,7 @@ esac
 """
 UV = """#!/bin/sh
 echo "uv $*" >>journal
+echo "${UV_SYSTEM_CERTS:-}" >certificates
 case "$*" in
 --version) echo "uv VERSION (x86_64-unknown-linux-gnu)" ;;
 venv*) mkdir -p .venv/bin && cp "$4" .venv/bin/python ;;
@@ -182,6 +183,13 @@ def test_where_uv_cannot_bring_a_python_it_is_said_why_and_what_to_do(machine: M
     assert "needs Python 3.11, 3.12, 3.13 or 3.14, and python3 is Python 3.9.18" in refusal
     assert "uv cannot bring one: the line is cut" in refusal
     assert "sudo apt-get install python3 python3-venv" in refusal
+
+
+def test_the_certificates_that_this_system_trusts_are_trusted(machine: Machine) -> None:
+    stores = ("ssl/certs/ca-certificates.crt", "pki/tls/certs/ca-bundle.crt", "ssl/ca-bundle.pem")
+    machine.bootstrap()
+    trusted = (machine.folder / "certificates").read_text().strip()
+    assert trusted == ("1" if any(Path("/etc", store).exists() for store in stores) else "")
 
 
 def test_what_lies_in_the_data_folder_is_this_users_alone(machine: Machine) -> None:
