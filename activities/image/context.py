@@ -134,7 +134,9 @@ def _suggestions(root: Path) -> str:
     if not found and looked_at > _MOST_LOOKED_AT:
         return ""
     if not found:
-        return " It holds no Dockerfile at all; one that GitHub shows is left out of its archives by an export-ignore."
+        return (
+            " It holds no Dockerfile at all; if GitHub shows one, an export-ignore keeps it out of GitHub's archives."
+        )
     return f" There is: {', '.join(found[:_MOST_SUGGESTIONS])}."
 
 

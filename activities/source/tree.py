@@ -20,6 +20,7 @@ _LONGEST_TARGET_BYTES = 4095  # what Linux takes
 _NAME_BYTES_PER_ENTRY = 256  # on average, with link targets: bounds what the index of names takes in memory
 _SLACK_BYTES = 1024 * 1024
 _QUOTED = 120
+_LARGEST_DOCKERFILE = 64 * 1024  # of another product, unpacked only to be named
 PASSED_OVER = 8  # times the limits: how much of an archive may be read for the sake of the part that is wanted
 
 _REFUSED_TYPES = {
@@ -67,7 +68,8 @@ class SourceTree:
             raise _refusal(member, "lies outside the one top folder that GitHub's archives have")
         if not path and member.type != tarfile.DIRTYPE:
             raise _refusal(member, "stands where the top folder should be")
-        if path and not self._wanted.holds(path, is_file=member.type in REGULAR_TYPES):
+        is_small_file = member.type in REGULAR_TYPES and member.size <= _LARGEST_DOCKERFILE
+        if path and not self._wanted.holds(path, is_small_file=is_small_file):
             self._pass_over(member, path)
             return None
         if member.type == tarfile.LNKTYPE and not self._wanted.is_all:

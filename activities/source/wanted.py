@@ -26,11 +26,11 @@ class Wanted:
     def is_all(self) -> bool:
         return "" in self.folders
 
-    def holds(self, path: str, *, is_file: bool) -> bool:
+    def holds(self, path: str, *, is_small_file: bool) -> bool:
         """Say whether a build needs what lies at `path`. Every Dockerfile is wanted, to be named where one misses."""
         if self.is_all or path in self.files or path in self.folders:
             return True
-        if is_file and _DOCKERFILE in path.rpartition("/")[2].lower():
+        if is_small_file and _DOCKERFILE in path.rpartition("/")[2].lower():
             return True
         end = path.find("/")
         while end > 0:

@@ -69,6 +69,7 @@ def test_a_build_from_the_top_gets_everything(tmp_path: Path, dockerfile: str, c
 def test_what_lies_outside_of_the_context_neither_counts_nor_is_judged(tmp_path: Path) -> None:
     elsewhere = (
         entry(f"{TOP}/big", bytes(2 * 1024**2)),
+        entry(f"{TOP}/other/Dockerfile.bin", bytes(2 * 1024**2)),
         *(entry(f"{TOP}/many/{number}") for number in range(100)),
         entry(f"{TOP}/dev/null", kind=b"3"),
         entry(f"{TOP}/dev/pipe", kind=b"6"),
