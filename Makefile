@@ -7,7 +7,7 @@ TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 LOCK := .slipway/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 SHELL_FILES = $(shell git ls-files '*.sh') .ci/run
 
-.PHONY: demo up down status logs psql engine engine-down test test-unit test-integration lint format fuzz bench lock clean help packages product
+.PHONY: demo up down status logs psql engine engine-down test test-unit test-integration lint format fuzz bench chaos lock clean help packages product
 
 demo: product ## build the sample product's tag from nothing, and say what to open next
 	@$(STANDALONE) demo
@@ -59,6 +59,9 @@ fuzz: packages ## send the API 20,000 requests at random, and compare the answer
 
 bench: packages engine ## measure, and print a table
 	@$(PYTHON) -m benchmarks
+
+chaos: packages engine ## take parts and runs away at random (CELLS="kill-worker reset", ROUNDS=11, SEED=1, LONGEST=300), and say what held
+	@$(PYTHON) -m chaos $(if $(CELLS),--cells "$(CELLS)") $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED)) $(if $(LONGEST),--longest $(LONGEST))
 
 lock: packages ## choose the versions of all packages anew, where pyproject.toml has changed
 	$(LOCK) --group dev pyproject.toml -o requirements.lock

@@ -7,7 +7,7 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 
 from activities.adapters.temporal import connect
-from tests.support.builds.build_trials import delete_workflow, reset_workflow
+from tests.support.operators import delete_workflow, reset_workflow
 from tests.support.servers.product import Product
 
 _LONG = "RUN echo long-began && sleep {seconds}\n"
@@ -101,7 +101,7 @@ async def test_a_deleted_or_reset_workflow_costs_its_build_no_work(product: Prod
     reset = await _begun(product, "reset", 7)
     client = await connect(lazy=False, address=product.temporal_address)
     await delete_workflow(client, deleted["workflow_id"])
-    await reset_workflow(client, reset["workflow_id"], task=-1)
+    await reset_workflow(client, reset["workflow_id"], 1.0)
     for row in (deleted, reset):
         settled = await product.settled(row["id"])
         assert settled["build_status"] == "success", settled["build_error"]

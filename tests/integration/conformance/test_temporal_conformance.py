@@ -9,8 +9,9 @@ from temporalio.client import Client
 from activities.adapters.temporal import TemporalRuns, connect
 from activities.ports.runs import RunAddress, RunEnd
 from standalone.free_ports import LOOPBACK, free_port
-from tests.support.builds.build_trials import delete_workflow, temporal_server
+from tests.support.builds.build_trials import temporal_server
 from tests.support.conformance.runs import RunsConformance
+from tests.support.operators import delete_workflow
 
 
 class _RealTemporal:

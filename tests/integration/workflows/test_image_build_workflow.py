@@ -20,10 +20,11 @@ from models.rules.identifiers import new_id
 from standalone.servers.postgres import EmbeddedPostgres
 from standalone.servers.temporal import TemporalDevServer
 from tests.support.builds.addresses import address, build_of
-from tests.support.builds.build_trials import Trial, Trials, events_of, reset_workflow, stored_trials, temporal_server
+from tests.support.builds.build_trials import Trial, Trials, events_of, stored_trials, temporal_server
 from tests.support.builds.stored_build_rows import SECRET
 from tests.support.eventually import eventually
 from tests.support.fakes.stages import Gate, fails, goes_back, says
+from tests.support.operators import reset_workflow
 from tests.support.servers.postgres import fresh_database
 from workflows.image_build import STAGES
 
@@ -397,12 +398,12 @@ async def test_a_cancel_of_a_build_without_a_run_says_so(trials: Trials) -> None
     assert not await trials.runs.cancel(nobody)
 
 
-@pytest.mark.parametrize("task", [0, 1, -1], ids=["before its first stage", "in an earlier stage", "in its stage"])
-async def test_a_reset_run_goes_on_where_the_row_stands_and_does_nothing_again(trials: Trials, task: int) -> None:
+@pytest.mark.parametrize("part", [0.0, 0.5, 1.0], ids=["before its first stage", "in an earlier stage", "in its stage"])
+async def test_a_reset_run_goes_on_where_the_row_stands_and_does_nothing_again(trials: Trials, part: float) -> None:
     first, second = Gate(), Gate()
     build = await trials.begin(build_image=[first, second])
     await build.goes_through(first)
-    await reset_workflow(trials.client, build.run.workflow_id, task=task)
+    await reset_workflow(trials.client, build.run.workflow_id, part)
     await build.goes_through(second)
     second.may_end.set()
     assert await build.ends() == WorkflowExecutionStatus.COMPLETED

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Interceptor, Worker
@@ -238,32 +236,6 @@ def _worker(
         default_heartbeat_throttle_interval=_BEATS,
         workflow_failure_exception_types=[Exception],
         workflow_runner=SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default),
-    )
-
-
-async def delete_workflow(client: Client, workflow_id: str) -> None:
-    """Delete all that Temporal knows of a workflow's newest run, as an operator can."""
-    execution = WorkflowExecution(workflow_id=workflow_id)
-    await client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
-    )
-
-
-async def reset_workflow(client: Client, workflow_id: str, *, task: int) -> None:
-    """Reset a workflow's open run to before what its `task`th task (0 first, -1 last) decided, as an operator can."""
-    handle = client.get_workflow_handle(workflow_id)
-    run_id = (await handle.describe()).run_id
-    history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
-    completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    tasks = [event.event_id for event in history.events if event.event_type == completed]
-    await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
-            workflow_task_finish_event_id=tasks[task],
-            reason="an operator's reset",
-            request_id=uuid4().hex,
-        )
     )
 
 
