@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 _NOTHING = re.compile(r"\s*(?:#|\Z)")  # an empty line, or a comment
-_DIRECTIVE = re.compile(r"\s*#\s*(?P<name>[A-Za-z]\w*)\s*=\s*(?P<value>\S.*?)\s*")
+_DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z]\w*)\s*=\s*(?P<value>\S.*)")
 _HEREDOC = re.compile(r"(?:^|\s)\d*<<(?P<tabs>-?)(?P<quote>[\"']?)(?P<word>[A-Za-z_][\w.-]*)(?P=quote)(?=\s|$)")
 _WITH_HEREDOCS = frozenset({"RUN", "COPY", "ADD"})
 _FLAG = re.compile(r"\s*--(?P<name>[a-z][a-z-]*)(?:=(?P<value>\S*))?(?=\s|$)")
@@ -81,7 +82,7 @@ class Dockerfile:
 
     def _directives(self) -> Iterator[tuple[str, str]]:
         for line in self._lines:
-            found = _DIRECTIVE.fullmatch(line)
+            found = _DIRECTIVE.fullmatch(line.strip())
             if found is None:
                 return
             yield found["name"].lower(), found["value"]
@@ -114,16 +115,30 @@ class Dockerfile:
     def _heredocs(self, word: str, rest: str, line: int) -> tuple[tuple[str, int], ...]:
         found = []
         for opened in _HEREDOC.finditer(rest) if word in _WITH_HEREDOCS else ():
-            end = next((at for at in range(line, len(self._lines)) if self._ends(at, opened)), None)
-            if end is None:
+            ends = self._places_without_tabs if opened["tabs"] else self._places
+            places = ends.get(opened["word"], [])
+            later = bisect_left(places, line)
+            if later == len(places):
                 break
-            line = end + 1
+            line = places[later] + 1
             found.append((opened["word"], line))
         return tuple(found)
 
-    def _ends(self, at: int, opened: re.Match[str]) -> bool:
-        text = self._lines[at]
-        return (text.lstrip("\t") if opened["tabs"] else text) == opened["word"]
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        """Where each line stands, by its text: a heredoc's end is looked up, however many begin and never end."""
+        return _places(self._lines)
+
+    @cached_property
+    def _places_without_tabs(self) -> dict[str, list[int]]:
+        return _places(line.lstrip("\t") for line in self._lines)
+
+
+def _places(lines: Iterable[str]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, line in enumerate(lines):
+        places.setdefault(line, []).append(place)
+    return places
 
 
 def _instruction(first: int, last: int, word: str, rest: str, heredocs: tuple[tuple[str, int], ...]) -> Instruction:

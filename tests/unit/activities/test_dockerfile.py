@@ -1,5 +1,6 @@
 """What a Dockerfile says is read as far as it explains a failure."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,22 @@ def test_the_lines_of_heredocs_are_known() -> None:
 
 def test_a_heredoc_that_never_ends_is_none() -> None:
     assert Dockerfile("RUN <<EOF\necho\n").heredoc_around(2) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# syntax=x" + " " * 1_000_000 + "y\nFROM x\n",
+        "RUN <<A\n" * 130_000,
+        "RUN " + "--a=b " * 170_000,
+        "RUN a \\\n" * 130_000,
+        "FROM x" + " " * 1_000_000 + "y z\n",
+        "COPY [" + '"a",' * 250_000 + '"b"]\n',
+    ],
+    ids=["directive", "heredocs", "flags", "lines", "stage", "sources"],
+)
+def test_a_huge_dockerfile_is_read_without_much_ado(text: str) -> None:
+    assert [(each.stage, each.froms, each.sources) for each in Dockerfile(text).instructions]
 
 
 @given(st.text(max_size=200))

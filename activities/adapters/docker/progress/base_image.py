@@ -13,6 +13,7 @@ _PULL = re.compile(r"(?:\[[^\]]*\] )?FROM (?P<image>\S+)")
 _FRONTEND = re.compile(r"resolve image config for (?P<image>\S+)")
 _PREFIX = re.compile(r"(?:docker-image://)?(?:docker\.io/(?:library/)?)?")
 _HINT = re.compile(r" \(did you mean [^)]*\)\Z")  # newer engines', without saying what for
+_MOST_LOOKED_AT = 20  # stages, and instructions that name one: more make no sentence clearer
 _SYNTAX_ARGUMENT = "BUILDKIT_SYNTAX"
 
 
@@ -57,7 +58,7 @@ def _frontend(image: str, reason: str, request: EngineBuildRequest) -> str:
 
 def _mistaken_stage(image: str, uses: Sequence[Instruction], dockerfile: Dockerfile) -> str | None:
     """Say that a name which may be meant for a stage's is none."""
-    for use in uses:
+    for use in uses[:_MOST_LOOKED_AT]:
         above = stage_names(dockerfile, above=use)
         for name in _named_by(use):
             if _tagged(name) != image or set(name) & set("/:@$"):
@@ -65,7 +66,7 @@ def _mistaken_stage(image: str, uses: Sequence[Instruction], dockerfile: Dockerf
             where = f"line {use.first}: {_as_written(use, name)}"
             if name.lower() in stage_names(dockerfile):
                 return f"the stage {name} is defined only below what needs it ({where})"
-            if use.word != "FROM" or get_close_matches(name.lower(), above):
+            if use.word != "FROM" or get_close_matches(name.lower(), above[:_MOST_LOOKED_AT]):
                 return f"the Dockerfile has no stage named {name} ({where}; {listed(above)})"
     return None
 
@@ -80,7 +81,10 @@ def stage_names(dockerfile: Dockerfile, above: Instruction | None = None) -> lis
 
 
 def listed(stages: Sequence[str]) -> str:
-    return f"its stages: {', '.join(stages)}" if stages else "no stage has a name"
+    if not stages:
+        return "no stage has a name"
+    more = len(stages) - _MOST_LOOKED_AT
+    return f"its stages: {', '.join(stages[:_MOST_LOOKED_AT])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _other_platform(image: str, platform: str, reason: str, asking: Instruction | None) -> str:

@@ -38,7 +38,7 @@ _WRAPPING = re.compile(
     r"failed to solve(?: with frontend \S+)?: |failed to create LLB definition: |failed to compute cache key: "
     r"|failed to load cache key: |failed to read dockerfile: |rpc error: code = \w+ desc = "
     r"|executor failed running \[.*\]: |process \".*\" did not complete successfully: "
-    r"|failed with build-arg:BUILDKIT_SYNTAX = \S+: |(?:\S+: )?failed to resolve source metadata for \S+: ",
+    r"|failed with build-arg:BUILDKIT_SYNTAX = \S+: |(?<!\S)(?:\S+: )?failed to resolve source metadata for \S+: ",
     re.DOTALL,
 )
 _PARSE_ERROR = re.compile(r"dockerfile parse error (?:on )?line ")  # with "on" since some version
