@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -123,23 +123,27 @@ async def test_a_waiting_build_costs_no_activity_and_is_cancelled_at_once(place:
     assert len(place.source_host.asked) == 2
 
 
+async def test_builds_whose_workflow_is_gone_and_downloads_that_hang_take_nobodys_turn(
+    place: Place, tmp_path: Path
+) -> None:
+    async with building(place, tmp_path) as engine:
+        for at in (20, 40):
+            for _build in range(4):  # twice as many as slots, and older than the one that comes
+                await place.builds.running(at=at, priority=1)
+        hanging = [await begun(place, priority=2) for _build in range(4)]
+        await eventually(place.source_host.asked_now, lambda asked: len(asked) == len(hanging))
+        place.source_host.stalls |= set(place.source_host.asked)
+        place.source_host.let_come()
+        for number in (1, 2):
+            build = await begun(place)
+            (await engine.next_build(number)).succeed()
+            await reaches(place.builds, build, StateCode.INSPECT)
+            place.source_host.let_come()
+
+
 async def test_with_hundreds_of_waiting_builds_no_pool_is_ever_exhausted(place: Place, tmp_path: Path) -> None:
     place.source_host.let_come(HUNDREDS)
-    async with AsyncExitStack() as stack:
-        parts, engine = place.parts, MemoryEngine()
-        builder = BuilderHost(
-            BuilderIdentity("host-1", 2, "an-instance", timedelta(hours=1)),
-            database=parts.pools.builder,
-            hints=parts.hints,
-            engine=engine,
-            store=parts.store,
-            area=stack.enter_context(WorkArea(tmp_path / "host-1")),
-            archive_limits=ARCHIVE_LIMITS,
-            redaction=parts.redaction,
-        )
-        await stack.enter_async_context(builder)
-        images = ImageActivities(parts.pools.stages, parts.hints, engine, builder, TemporalRuns(place.client))
-        await stack.enter_async_context(polls(parts, Queue.DOCKER, [images.build_image], at_once=2))
+    async with building(place, tmp_path) as engine:
         at_once = asyncio.Semaphore(DELIVERED_AT_ONCE)
 
         async def begin() -> Ordered:
@@ -156,6 +160,27 @@ async def test_with_hundreds_of_waiting_builds_no_pool_is_ever_exhausted(place: 
         else:
             pytest.fail("nobody waits in Temporal's queue")
     assert [pool.exhausted for pool in place.parts.pools.all()] == [0] * 4
+
+
+@asynccontextmanager
+async def building(place: Place, folder: Path) -> AsyncIterator[MemoryEngine]:
+    """Run a builder host with two slots, and yield its engine."""
+    async with AsyncExitStack() as stack:
+        parts, engine = place.parts, MemoryEngine()
+        builder = BuilderHost(
+            BuilderIdentity("host-1", 2, "an-instance", timedelta(hours=1)),
+            database=parts.pools.builder,
+            hints=parts.hints,
+            engine=engine,
+            store=parts.store,
+            area=stack.enter_context(WorkArea(folder / "host-1")),
+            archive_limits=ARCHIVE_LIMITS,
+            redaction=parts.redaction,
+        )
+        await stack.enter_async_context(builder)
+        images = ImageActivities(parts.pools.stages, parts.hints, engine, builder, place.runs)
+        await stack.enter_async_context(polls(parts, Queue.DOCKER, [images.build_image], at_once=2))
+        yield engine
 
 
 async def is_scheduled(place: Place, build: Ordered) -> bool:

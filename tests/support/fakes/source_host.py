@@ -18,6 +18,7 @@ class FakeSourceHost:
         write_tree(path)
         self.archive = path.read_bytes()
         self.asked: list[str] = []  # commits, in order
+        self.stalls: set[str] = set()  # commits that do not come, even when one may
         self.at_once = 0
         self.most_at_once = 0
         self._may_come = asyncio.Semaphore(0)
@@ -39,6 +40,9 @@ class FakeSourceHost:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await self._may_come.acquire()
+            if commit in self.stalls:
+                self._may_come.release()
+                await asyncio.Event().wait()
             yield self._chunks()
         finally:
             self.at_once -= 1

@@ -20,11 +20,12 @@ from models.rules.errors.source import (
     SourceHostUnreachable,
     SourceHostWrong,
 )
+from models.rules.errors.storage import StorageRefused, StorageUnreachable
 from models.rules.identifiers import new_id
 from models.rules.redaction import Redaction
 from tests.support.fakes.outages import FakeOutages
 
-OUTAGES = [EngineUnreachable, SourceHostUnreachable, SourceHostRateLimited, HostDiskFailed]
+OUTAGES = [EngineUnreachable, SourceHostUnreachable, SourceHostRateLimited, StorageUnreachable, HostDiskFailed]
 FAULTS = [
     *(SourceBroken("It is damaged."), SourceHostWrong("It is no GitHub."), ExecutionLost("Its lease ran out.")),
     KeyError("a defect"),
@@ -109,7 +110,7 @@ async def test_githubs_own_time_is_when_it_is_tried_again() -> None:
     assert (await tried(limited, FakeOutages())).next_retry_delay == timedelta(minutes=7)
 
 
-@pytest.mark.parametrize("wrong", [EngineRefused, CommitMismatch])
+@pytest.mark.parametrize("wrong", [EngineRefused, StorageRefused, CommitMismatch])
 async def test_what_answers_that_it_is_wrong_is_the_end_at_once(wrong: type[DomainError]) -> None:
     told = await tried(wrong("It is wrong."), FakeOutages())
     assert (is_last(told), told.type, told.message) == (True, wrong.code, "It is wrong.")
