@@ -24,7 +24,6 @@ _LAST_WORDS = b"ERROR: "
 _MOST_WORDS = 64 * 1024
 _NANOSECONDS = 1_000_000_000
 
-
 _OF_THE_ENGINE = re.compile(r"failed to (?:solve|receive status): ")
 _GONE = re.compile(_OF_THE_ENGINE.pattern + r"(?:rpc error: code = )?Unavailable\b")
 _NOT_THERE = re.compile(r"Cannot connect to the Docker daemon|error during connect")
