@@ -15,6 +15,7 @@ from tests.support.engine.engine_images import open_workshop
 from tests.support.engine.engines_under_test import MACHINE_ENGINE_URL, PROGRAMS, next_engine
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.own_engine
 STARTER = """
 import asyncio, os, pathlib, sys
 from standalone.engine.next_engine import NextEngine
