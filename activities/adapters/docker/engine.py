@@ -33,7 +33,12 @@ _ANSWER_SECONDS = 10
 _UNTAGGED = "<none>:<none>"
 _UNAVAILABLE = 502
 
-_NO_UNICODE = "a name, link or ignore rule in the context that is no Unicode keeps it from a session"
+# why a build has no session, and what would give it one
+_NO_PLUGIN = "it has no plugin buildx", "With the buildx plugin on the builder host it stays out."
+_NO_UNICODE = (
+    "a name, link or ignore rule in the context that is no Unicode keeps it from a session",
+    "It would stay out if all names, links and ignore rules in the context were Unicode.",
+)
 
 Answer = TypeVar("Answer")
 
@@ -106,8 +111,9 @@ class DockerEngine:
     def _talk(self, request: EngineBuildRequest, work_dir: Path, api_version: str) -> tuple[Conversation, Account]:
         """Blocks. Raises SecretUnavailable."""
         if self._buildx is None or not is_unicode(request):
-            _refuse_secrets(request, "it has no plugin buildx" if self._buildx is None else _NO_UNICODE)
-            return PlainConversation(self._url, api_version, request), EngineAnswer(self._redacted_values)
+            why, remedy = _NO_PLUGIN if self._buildx is None else _NO_UNICODE
+            _refuse_secrets(request, why)
+            return PlainConversation(self._url, api_version, request, remedy), EngineAnswer(self._redacted_values)
         values = self._mounts.values(request.secrets)
         files = BuildFiles(request, work_dir / "client", self._mounts)
         account = ClientAccount(files.metadata, files.target, (*self._redacted_values, *values))

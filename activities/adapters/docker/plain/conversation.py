@@ -12,17 +12,17 @@ from activities.ports.engine import EngineBuildRequest
 
 _EXTRA_DOCKERFILE = (
     "The Dockerfile is in the build's context as {!r} though it does not belong there, so a step that copies its folder"
-    " copies it, and runs anew when it changes: over the plain Engine API there is no other way. With the buildx plugin"
-    " on the builder host it stays out."
+    " copies it, and runs anew when it changes: over the plain Engine API there is no other way. {}"
 )
 
 
 class PlainConversation:
-    """Implements Conversation."""
+    """Implements Conversation. `remedy` is a sentence that says how the build would get a session."""
 
-    def __init__(self, engine_url: str, api_version: str, request: EngineBuildRequest) -> None:
+    def __init__(self, engine_url: str, api_version: str, request: EngineBuildRequest, remedy: str) -> None:
         self._engine_url = engine_url
         self._request = request
+        self._remedy = remedy
         self._prefix = f"/v{api_version}/build"
         self._exchange = BuildExchange(engine_url, f"{self._prefix}?{_build_query(request)}")
         self._notices: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class PlainConversation:
             context = _context_of(self._request)
             is_extra = write_context(context, self._exchange.send).is_dockerfile_extra
             if is_extra and may_take(dockerfile_of(self._request), name_in_tar(context)):
-                self._notices = (_EXTRA_DOCKERFILE.format(name_in_tar(context)),)
+                self._notices = (_EXTRA_DOCKERFILE.format(name_in_tar(context), self._remedy),)
             self._exchange.end_request()
         except AnsweredEarly:
             pass  # the answer tells why

@@ -81,3 +81,17 @@ async def test_the_client_knows_of_the_workers_environment_what_it_is_told(
     assert environment["HTTPS_PROXY"] == told["HTTPS_PROXY"]
     assert environment["DOCKER_HOST"] == docker.url
     assert environment["HOME"].startswith(str(tmp_path))
+
+
+async def test_a_build_that_a_session_cannot_carry_says_what_keeps_it_from_one(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / ".dockerignore").write_text("Dockerfile\n")
+    (source / "caf\udce9").touch()
+    (source / "Dockerfile").write_text(f"{BASE}COPY . /app\nRUN ls /app/Dockerfile\n")
+    build = await workshop.build_in(source, "Dockerfile")
+    assert build.error is None
+    (notice,) = build.notices
+    assert "if all names, links and ignore rules in the context were Unicode" in notice
