@@ -50,9 +50,9 @@ def test_a_heredoc_that_never_ends_is_none() -> None:
     "text",
     [
         "# syntax=x" + " " * 1_000_000 + "y\nFROM x\n",
-        "RUN <<A\n" * 130_000,
+        "RUN <<A\n" * 30_000,
         "RUN " + "--a=b " * 170_000,
-        "RUN a \\\n" * 130_000,
+        "RUN a \\\n" * 100_000,
         "FROM x" + " " * 1_000_000 + "y z\n",
         "COPY [" + '"a",' * 250_000 + '"b"]\n',
     ],

@@ -7,7 +7,7 @@ from activities.image.dockerfile import Dockerfile
 from activities.ports.engine import EngineBuildRequest
 
 DOCKER_ROOT = "/var/lib/docker"
-_MOST_READ_BYTES = 1024 * 1024
+_MOST_READ_BYTES = 256 * 1024
 
 
 class EngineFacts(Protocol):
