@@ -21,6 +21,7 @@ from models.rules.errors.engine import DockerBuildFailed, EngineRefused, EngineU
 from models.rules.errors.source import DockerfileInvalid
 
 _NO_FILE = re.compile(r'"(?P<path>/[^"]*)"[^"]* not found|lstat (?P<lstat>/.*?): (?:no such file|not a dir)')
+_EXIT_CODE = re.compile(r"\bexit code: (\d+)\Z")
 _NO_SECRET = re.compile(r"secret (?P<name>\S+?)(?: not found)?: not found\Z")
 _STEP_COMMAND = re.compile(r"\[[^\]]*\] (?P<command>.*)", re.DOTALL)
 _ADDRESS = re.compile(r"(?:https?|git|ssh)://\S+|git@\S+")
@@ -39,6 +40,11 @@ def build_failure(message: str, log: StepLog, request: EngineBuildRequest, facts
     if "failed to read dockerfile" in message and "no such file" in message:
         return DockerfileInvalid(f"There is no {request.dockerfile} in the build's context; check the path.")
     dockerfile = dockerfile_of(request)
+    if failure is None and (ended := _EXIT_CODE.search(reason)):
+        return DockerBuildFailed(
+            f"Docker build failed: exit code {ended[1]} at a step of which the engine lost the log",
+            exit_code=int(ended[1]),
+        )
     if failure is None:
         detail = language.explained(reason, dockerfile, request, facts)
         return DockerBuildFailed(f"Docker build failed: {log.redacted(detail)}")

@@ -185,6 +185,17 @@ def test_a_storm_of_empty_statuses_is_a_lost_log(tmp_path: Path) -> None:
     assert said.log.log_loss is not None
 
 
+def test_a_step_that_fails_after_its_log_was_lost_is_told_by_its_exit_code(tmp_path: Path) -> None:
+    said = account(tmp_path)
+    said.feed(line(TraceStatus((STEP,))) + b"{}\n" * 400)
+    said.feed(b"ERROR: failed to solve: executor failed running [/bin/sh -c make]: exit code: 3\n")
+    said.finish()
+    failure = said.failure(REQUEST, NO_FACTS)
+    assert isinstance(failure, DockerBuildFailed)
+    assert failure.detail == "Docker build failed: exit code 3 at a step of which the engine lost the log"
+    assert failure.exit_code == 3
+
+
 def test_single_empty_statuses_lose_nothing(tmp_path: Path) -> None:
     said = account(tmp_path)
     for _round in range(10):
