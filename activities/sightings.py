@@ -23,3 +23,7 @@ class Sightings(Generic[Seen]):
         now = self._clock()
         self._first = {each: self._first.get(each, now) for each in seen}
         return [each for each, first in self._first.items() if now - first >= self._apart]
+
+    def forget(self, mended: Seen) -> None:
+        """Take it for new when it is seen again: what was mended needs a while to show."""
+        self._first.pop(mended, None)

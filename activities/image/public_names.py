@@ -68,6 +68,7 @@ class PublicNames:
         for name in self._sightings.twice(wrong):
             async with self.held(name.reference):
                 await self._mend(name)
+            self._sightings.forget(name)
 
     async def _mend(self, name: BornName) -> None:
         async with self._database.transaction() as session:

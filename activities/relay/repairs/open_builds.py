@@ -52,5 +52,6 @@ class OpenBuilds:
             return
         async with self._database.transaction() as session:
             is_repaired = await rule.repair(BuildRepairs(session), build)
+        self._sightings.forget(build)
         if is_repaired:
             log.warning("build_repaired", extra={"build": str(build.build_id), "rule": rule.name})

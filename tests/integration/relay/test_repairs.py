@@ -83,6 +83,19 @@ async def test_a_build_without_a_run_is_carried_again(house: House, end: RunEnd 
     assert (await house.rules(build), await house.rules(other)) == ([rule], [])
 
 
+async def test_a_repair_that_shows_no_effect_yet_is_not_made_at_each_look(house: House) -> None:
+    build = await house.running()
+    house.runs.close(workflow(build), None)
+    await house.look_twice()
+    for _look in range(3):
+        house.now += 8
+        await house.open_builds.look()
+    assert await house.rules(build) == ["missing_run"]
+    house.now += 31
+    await house.open_builds.look()
+    assert await house.rules(build) == ["missing_run"] * 2
+
+
 async def test_a_build_whose_first_run_never_came_is_carried_again(house: House) -> None:
     build = await house.builds.order()
     await house.settle()
