@@ -15,7 +15,8 @@ from activities.image.building import ImageActivities
 from activities.source.fetching import TagActivities
 from models.rules.run_contract import Queue, host_queue
 from roles.composition import WorkerWorld, archive_limits
-from roles.polling import Activities, polls
+from roles.host_slots import HostSlots
+from roles.polling import LIGHT_ACTIVITIES, Activities, polls
 
 
 async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Worker]:
@@ -47,7 +48,7 @@ async def builder_workers(parts: WorkerWorld, stack: AsyncExitStack) -> list[Wor
     tags = TagActivities(parts.pools.stages, parts.source_host, engine, parts.instance)
     light: Activities = [tags.resolve_tag, images.inspect_image, images.push_image, images.register_image]
     return [
-        polls(parts, Queue.DOCKER, [images.build_image], at_once=settings.builder_slots),
-        polls(parts, Queue.ENGINE, light),
+        polls(parts, Queue.DOCKER, [images.build_image], at_once=HostSlots(builder, settings.builder_slots)),
+        polls(parts, Queue.ENGINE, light, at_once=HostSlots(builder, LIGHT_ACTIVITIES)),
         polls(parts, host_queue(settings.builder_name), light),
     ]

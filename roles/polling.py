@@ -14,7 +14,7 @@ from workflows.image_build import ImageBuild
 
 _BEATS = timedelta(seconds=1)  # how often heartbeats, and the cancels they bring back, travel
 _CACHED_WORKFLOWS = 500
-_LIGHT_ACTIVITIES = 64
+LIGHT_ACTIVITIES = 64
 _WORKFLOW_TASKS = 100
 _POLLS = 5
 
@@ -27,9 +27,10 @@ def polls(
     activities: Activities,
     *,
     workflows: bool = False,
-    at_once: int | CustomSlotSupplier = _LIGHT_ACTIVITIES,
+    at_once: int | CustomSlotSupplier = LIGHT_ACTIVITIES,
+    asks_at_once: int = _POLLS,
 ) -> Worker:
-    """Return a worker of a queue, to be entered. A supplier decides itself when a task is asked for, one by one."""
+    """Return a worker of a queue, to be entered. A supplier decides itself when a task is asked for."""
     return Worker(
         parts.client,
         task_queue=queue,
@@ -42,7 +43,7 @@ def polls(
             local_activity_supplier=FixedSizeSlotSupplier(RECORDS_AT_ONCE),
             nexus_supplier=FixedSizeSlotSupplier(1),
         ),
-        max_concurrent_activity_task_polls=_POLLS if isinstance(at_once, int) else 1,
+        max_concurrent_activity_task_polls=asks_at_once,
         max_cached_workflows=_CACHED_WORKFLOWS,
         max_heartbeat_throttle_interval=_BEATS,
         default_heartbeat_throttle_interval=_BEATS,

@@ -34,5 +34,5 @@ def workflow_workers(parts: WorkerWorld) -> list[Worker]:
             workflows=True,
             at_once=RECORDS_TRIED_AGAIN_AT_ONCE,
         ),
-        polls(parts, Queue.SOURCE, [sources.fetch_source], at_once=SourceSlots(turns)),
+        polls(parts, Queue.SOURCE, [sources.fetch_source], at_once=SourceSlots(turns), asks_at_once=1),
     ]

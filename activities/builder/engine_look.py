@@ -22,6 +22,7 @@ class EngineLook:
         self._redaction = redaction
         self.fault: DomainError | None = None
         self.report: BuilderReport
+        self._looked = asyncio.Condition()
 
     async def look(self) -> BuilderReport:
         info: EngineInfo | None = None
@@ -41,7 +42,14 @@ class EngineLook:
             builds_by=info.builds_by if info is not None else None,
             clips_at=info.clips_at if info is not None else None,
         )
+        async with self._looked:
+            self._looked.notify_all()
         return self.report
+
+    async def next_look(self) -> None:
+        """Return when the engine has been looked at once more."""
+        async with self._looked:
+            await self._looked.wait()
 
     async def keep_looking(self, every: timedelta) -> None:
         """Keep the report fresh; the engine may answer slowly, or not at all."""

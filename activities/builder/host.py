@@ -66,7 +66,7 @@ class BuilderHost:
         self._openings: dict[asyncio.Task[BuildExecution | None], UUID] = {}  # and their builds
         self._shipper = LogShipper(database, hints)
         self._archive = LogArchive(identity.name, database, store, area, self._runs)
-        self._look = EngineLook(engine, identity, redaction)
+        self.engine_look = EngineLook(engine, identity, redaction)
         self._means = ExecutionMeans(
             database, hints, engine, store, area, self._shipper, identity, archive_limits, redaction
         )
@@ -78,7 +78,7 @@ class BuilderHost:
         self._is_leaving = False
 
     async def __aenter__(self) -> Self:
-        report = await self._look.look()
+        report = await self.engine_look.look()
         async with self._database.transaction() as session:
             await LogDays(session).prepare()
             await BuilderRepository(session).register(report)
@@ -91,7 +91,7 @@ class BuilderHost:
         await self._stack.enter_async_context(self._archive)
         self._tasks = [
             asyncio.create_task(self._keep(), name="lease-keeper"),
-            asyncio.create_task(self._look.keep_looking(_BEAT), name="engine-look"),
+            asyncio.create_task(self.engine_look.keep_looking(_BEAT), name="engine-look"),
             asyncio.create_task(self._repair_names(), name="public-names"),
         ]
         return self
@@ -105,8 +105,23 @@ class BuilderHost:
         await asyncio.gather(*self._tasks, *self._losing.values(), return_exceptions=True)
         with suppress(*DATABASE_AWAY, TimeoutError):  # then it is not seen any more soon enough
             async with asyncio.timeout(_LEAVE_SECONDS), self._database.transaction() as session:
-                await BuilderRepository(session).leave(self._look.report)
+                await BuilderRepository(session).leave(self.engine_look.report)
         await self._stack.aclose()
+
+    async def takes_work(self) -> None:
+        """Return when work is for this host: its engine answers, or no other one's does, and builds must be told why.
+
+        Else a host without an engine would take task after task from those that could do them.
+        """
+        while self.engine_look.fault is not None and await self._is_another_engine_there():
+            await self.engine_look.next_look()
+
+    async def _is_another_engine_there(self) -> bool:
+        try:
+            async with self._database.transaction() as session:
+                return await BuilderRepository(session).is_another_engine_there(self.identity.name)
+        except DATABASE_AWAY:
+            return False
 
     async def attempt(self, build: Checkpoint, run_id: str, beat: Beat) -> BuildExecution:
         """Run the build here, or watch the live execution that it has, and return that execution when it has ended.
@@ -124,7 +139,7 @@ class BuilderHost:
                 beat(run.progress if run is not None else EngineProgress())
                 await watch.wait(1)
         if ended.error_code == EngineUnreachable.code:
-            await self._look.look()  # or the next attempt begins, and is lost, too
+            await self.engine_look.look()  # or the next attempt begins, and is lost, too
         return ended
 
     async def _look_at(self, token: int) -> BuildExecution | None:
@@ -153,7 +168,7 @@ class BuilderHost:
         What is opened is run, also when the caller is cancelled meanwhile: else its row would wait for ever.
         Raises what the engine's look met, before anything is begun.
         """
-        if self._look.fault is not None and (known := await self._known(build)) is not None:
+        if self.engine_look.fault is not None and (known := await self._known(build)) is not None:
             return known
         opening = asyncio.create_task(self._open_and_run(build, run_id), name=f"opening-{build.build_id}")
         self._openings[opening] = build.build_id
@@ -196,9 +211,9 @@ class BuilderHost:
         async with self._database.transaction() as session:
             known = await ExecutionRepository(session).known_execution(build.build_id, held=set(self._runs))
         if known is None:
-            await self._look.look()
-            if self._look.fault is not None:
-                raise self._look.fault
+            await self.engine_look.look()
+            if self.engine_look.fault is not None:
+                raise self.engine_look.fault
         return known
 
     def _forget(self, token: int) -> None:
@@ -222,7 +237,7 @@ class BuilderHost:
         tokens = set(self._runs)
         try:
             async with self._database.transaction() as session:
-                lost = await BuilderRepository(session).beat(self._look.report, tokens)
+                lost = await BuilderRepository(session).beat(self.engine_look.report, tokens)
                 await ExecutionRepository(session).close_unheld(self.identity.name, tokens)
         except DATABASE_AWAY:
             log.warning("builder_beat_failed", extra={"builder": self.identity.name})

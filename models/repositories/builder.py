@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -114,6 +114,15 @@ class BuilderRepository:
         return [
             LostLease(token or 0, build_id, given_up) for token, build_id, given_up in await self._session.execute(lost)
         ]
+
+    async def is_another_engine_there(self, but: str) -> bool:
+        """Say whether a live builder, other than this one, has an engine that answers."""
+        others = exists().where(
+            col(Builder.name) != but,
+            col(Builder.engine_error).is_(None),
+            col(Builder.seen_at) > func.clock_timestamp() - SEEN_WITHIN,
+        )
+        return bool(await self._session.scalar(select(others)))
 
     async def seen(self) -> list[BuilderView]:
         """Return every builder that was seen within a day, with its live leases."""

@@ -26,6 +26,7 @@ from models.rules.errors.orchestrator import OrchestratorUnreachable
 from models.rules.redaction import Redaction
 from models.rules.run_contract import Queue
 from roles.composition import WorkerWorld
+from roles.host_slots import HostSlots
 from roles.polling import polls
 from roles.pools import open_pools
 from roles.workflows import workflow_workers
@@ -85,7 +86,7 @@ async def test_the_next_build_is_fetched_at_once_however_many_wait(place: Place)
     ahead = [await begun(place) for _build in range(2)]  # nobody builds them: their sources stay ahead
     for build in ahead:
         await reaches(place.builds, build, StateCode.BUILD)
-    waiting = await asyncio.gather(*(begun(place) for _build in range(MORE_THAN_LIGHT_ACTIVITIES_RUN_AT_ONCE)))
+    waiting = await many_begun(place, MORE_THAN_LIGHT_ACTIVITIES_RUN_AT_ONCE)
     await eventually(lambda: asked_for_their_source(place.builds), lambda number: number == len(waiting))
     urgent = await begun(place, priority=1)
     await reaches(place.builds, urgent, StateCode.BUILD)
@@ -144,13 +145,7 @@ async def test_builds_whose_workflow_is_gone_and_downloads_that_hang_take_nobody
 async def test_with_hundreds_of_waiting_builds_no_pool_is_ever_exhausted(place: Place, tmp_path: Path) -> None:
     place.source_host.let_come(HUNDREDS)
     async with building(place, tmp_path) as engine:
-        at_once = asyncio.Semaphore(DELIVERED_AT_ONCE)
-
-        async def begin() -> Ordered:
-            async with at_once:
-                return await begun(place)
-
-        waiting = await asyncio.gather(*(begin() for _build in range(HUNDREDS)))
+        waiting = await many_begun(place, HUNDREDS)
         await eventually(lambda: asked_for_their_source(place.builds), lambda number: number > HUNDREDS - 10)
         for built in range(1, 9):
             (await engine.next_build(built)).succeed()
@@ -179,7 +174,7 @@ async def building(place: Place, folder: Path) -> AsyncIterator[MemoryEngine]:
         )
         await stack.enter_async_context(builder)
         images = ImageActivities(parts.pools.stages, parts.hints, engine, builder, place.runs)
-        await stack.enter_async_context(polls(parts, Queue.DOCKER, [images.build_image], at_once=2))
+        await stack.enter_async_context(polls(parts, Queue.DOCKER, [images.build_image], at_once=HostSlots(builder, 2)))
         yield engine
 
 
@@ -209,6 +204,16 @@ async def begun(place: Place, *, priority: int = 3) -> Ordered:
 
     await eventually(is_delivered)
     return build
+
+
+async def many_begun(place: Place, number: int) -> list[Ordered]:
+    at_once = asyncio.Semaphore(DELIVERED_AT_ONCE)
+
+    async def begin() -> Ordered:
+        async with at_once:
+            return await begun(place)
+
+    return await asyncio.gather(*(begin() for _build in range(number)))
 
 
 def commit_of(build: Ordered) -> str:
