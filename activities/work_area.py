@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from activities.source.archive import remove_tree
+from activities.folders import remove_tree
 
 log = logging.getLogger(__name__)
 

@@ -62,6 +62,11 @@ class Api:
         self.github_tags = GithubTags(given.source_host, given.requests, has_token=given.has_github_token)
         self.tails = LogTails(given.streams, given.hints, self.logs, self.metrics.log_readers)
 
+    def usable_database(self) -> Database:
+        """Return where requests are answered from. Raises DatabaseUnreachable, SchemaUnknown."""
+        self.migration.check()
+        return self.given.requests
+
     def stop(self) -> None:
         """Begin to end: not ready any more, no wait goes on, and every stream says when to come back."""
         self.stopping.set()

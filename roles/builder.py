@@ -12,7 +12,7 @@ from activities.adapters.temporal import TemporalRuns
 from activities.builder.host import BuilderHost
 from activities.builder.identity import BuilderIdentity
 from activities.image.building import ImageActivities
-from activities.source.fetching import TagActivities
+from activities.image.tag import TagActivities
 from models.rules.run_contract import Queue, host_queue
 from roles.composition import WorkerWorld, archive_limits
 from roles.host_slots import HostSlots

@@ -9,7 +9,7 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from sandbox.border import GitHubBorder, RequestLog, VisitorRule
+from sandbox.border import GitHubBorder, VisitorRule
 from sandbox.faults import control
 from sandbox.faults.faults import FaultBoard
 from sandbox.faults.injection import FaultInjection
@@ -19,6 +19,7 @@ from sandbox.github.answers import Refusal, not_found
 from sandbox.github.rate_limits import RateLimits
 from sandbox.github.tarballs import Tarballs
 from sandbox.repositories import Repositories
+from sandbox.request_log import RequestLog
 
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  # opens nothing but the sandbox
 

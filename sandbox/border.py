@@ -1,13 +1,10 @@
 """What every request meets first: whether a website sent it; and to GitHub the record of it, token, rate limit."""
 
-from collections import deque
 from collections.abc import Collection
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, Field
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,37 +13,7 @@ from process.visitors import READS, complaint_about_write, is_known_host
 from sandbox.faults.faults import route_of
 from sandbox.github.answers import Refusal
 from sandbox.github.rate_limits import RateLimits, Window
-
-_REQUESTS_KEPT = 1000
-
-
-class RequestSeen(BaseModel):
-    at: datetime
-    method: str
-    host: str = Field(description="the Host header: tells a redirect's host from the API's")
-    path: str
-    query: str
-    correlation_id: str | None = Field(description="the X-Correlation-ID that came along")
-    has_authorization: bool = Field(description="whether an Authorization header came along; its value is not kept")
-
-
-class RequestLog:
-    """The newest requests, the oldest first; what concerns the sandbox's own routes is not kept."""
-
-    def __init__(self) -> None:
-        self.requests: deque[RequestSeen] = deque(maxlen=_REQUESTS_KEPT)
-
-    def note(self, request: Request) -> None:
-        seen = RequestSeen(
-            at=datetime.now(UTC),
-            method=request.method,
-            host=request.headers.get("host", ""),
-            path=request.url.path,
-            query=request.url.query,
-            correlation_id=request.headers.get("x-correlation-id"),
-            has_authorization="authorization" in request.headers,
-        )
-        self.requests.append(seen)
+from sandbox.request_log import RequestLog
 
 
 class VisitorRule:

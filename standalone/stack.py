@@ -10,10 +10,10 @@ from pathlib import Path
 from settings import Settings
 from standalone.errors import NotServing
 from standalone.free_ports import LOOPBACK
+from standalone.liveness import Beats, Check, answers
 from standalone.programs import Program
 from standalone.servers.postgres import EmbeddedPostgres
 from standalone.servers.temporal import TemporalDevServer
-from standalone.supervision.liveness import Beats, Check, answers
 
 _REPLACED = (
     "TEMPORAL_",

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from activities.builder.awaiting import result_of
 from activities.builder.identity import BuilderIdentity
+from activities.context.preparation import prepare_source
 from activities.disk import disk_failure
-from activities.image.preparation import prepare_source
+from activities.folders import remove_tree
 from activities.log.shipper import LogShipper, ShippedLog
 from activities.ports.engine import ContainerEngine, EngineBuild, EngineBuildRequest, EngineOutcome, EngineProgress
 from activities.ports.object_store import ObjectStore
-from activities.source.archive import measure, remove_tree
+from activities.source.archive import measure
 from activities.source.tree import ArchiveLimits
 from activities.stoppable import run_stoppable
 from activities.waiting import WaitNote

@@ -12,7 +12,7 @@ from activities.builder.attempt_tags import sweep_attempt_tags
 from activities.builder.engine_look import EngineLook
 from activities.builder.execution_run import ExecutionMeans, ExecutionRun
 from activities.builder.identity import BuilderIdentity
-from activities.image.public_names import PublicNames
+from activities.builder.public_names import PublicNames
 from activities.log.archive import LogArchive
 from activities.log.shipper import LogShipper
 from activities.ports.engine import ContainerEngine, EngineProgress

@@ -8,7 +8,7 @@ death in between, the names' repair finds.
 from collections.abc import Callable
 from datetime import datetime
 
-from activities.image.public_names import PublicNames
+from activities.builder.public_names import PublicNames
 from activities.ports.engine import ContainerEngine, EngineImage
 from models.postgres.database import Database, Session
 from models.repositories.build.ending import BuildEnding

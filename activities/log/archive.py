@@ -10,8 +10,8 @@ from pathlib import Path
 import zstandard
 
 from activities.disk import disk_failure
+from activities.folders import remove_tree
 from activities.ports.object_store import ObjectStore
-from activities.source.archive import remove_tree
 from activities.work_area import WorkArea
 from models.postgres.database import Database
 from models.repositories.log.chunks import LogChunks

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from activities.folders import remove_tree
 from activities.source.tarball import REGULAR_TYPES, Member, OverLimit, Progress, Tarball
 from activities.source.tree import PASSED_OVER, ArchiveLimits, HardLinkMet, SourceTree
 from activities.source.wanted import EVERYTHING, Wanted
@@ -106,26 +107,6 @@ def measure(path: Path) -> tuple[int, str]:
             digest.update(block)
             size_bytes += len(block)
     return size_bytes, digest.hexdigest()
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a file, a link or a whole folder, also read-only ones; links are not followed. A repeat is harmless."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    folders = [path]
-    for folder in folders:  # grows meanwhile: a loop, because depth must not exhaust the stack
-        with contextlib.suppress(FileNotFoundError):
-            folder.chmod(0o700)
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(Path(entry.path))
-                    else:
-                        Path(entry.path).unlink(missing_ok=True)
-    for folder in reversed(folders):
-        with contextlib.suppress(FileNotFoundError):
-            folder.rmdir()
 
 
 @dataclass(frozen=True, slots=True)

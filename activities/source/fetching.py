@@ -1,4 +1,4 @@
-"""Resolving a tag and keeping its source: the activities that read GitHub."""
+"""Fetching a source and keeping it."""
 
 import asyncio
 import logging
@@ -11,11 +11,10 @@ from temporalio import activity
 
 from activities.beats import beating
 from activities.disk import writing_below
-from activities.image.public_names import refuse_foreign
-from activities.ports.engine import ContainerEngine
+from activities.folders import remove_tree
 from activities.ports.object_store import ObjectStore
-from activities.ports.source_host import ResolvedTag, SourceHost
-from activities.source.archive import inspect_archive, measure, remove_tree
+from activities.ports.source_host import SourceHost
+from activities.source.archive import inspect_archive, measure
 from activities.source.tree import ArchiveLimits
 from activities.source.turns import Download, SourceTurns
 from activities.source.wanted import Wanted, wanted_for
@@ -27,7 +26,7 @@ from models.postgres.hints import Hints
 from models.repositories.build.reading import BuildReading
 from models.rules.build_lifecycle import StateCode
 from models.rules.build_payloads import ArtifactReport, Checkpoint, StageOutcome
-from models.rules.errors.source import CommitMismatch, SourceHostUnreachable, SourceRefused
+from models.rules.errors.source import SourceHostUnreachable, SourceRefused
 
 log = logging.getLogger(__name__)
 
@@ -36,43 +35,6 @@ log = logging.getLogger(__name__)
 class DownloadLimits:
     largest_bytes: int
     longest: timedelta
-
-
-class TagActivities:
-    """Runs on an engine's host: what the tag names, and whether the image's name is free there."""
-
-    def __init__(self, database: Database, host: SourceHost, engine: ContainerEngine, instance: str) -> None:
-        self._database = database
-        self._host = host
-        self._engine = engine
-        self._instance = instance
-
-    @activity.defn
-    async def resolve_tag(self, build: Checkpoint) -> StageOutcome:
-        """Name the commit behind the tag and check it against the one asked for. A pure read: a repeat is harmless."""
-        async with beating():
-            await refuse_foreign(self._engine, self._instance, build.image)
-            async with self._database.transaction() as session:
-                wanted = (await BuildReading(session).inputs(build.build_id)).wanted_commit
-            tag = await self._host.resolve_tag(build.repo, build.tag)
-        return StageOutcome(
-            message=f"{build.tag} is {tag.commit}",
-            variables={"commit_sha": tag.commit},
-            notices=_checked(build, tag, wanted),
-        )
-
-
-def _checked(build: Checkpoint, tag: ResolvedTag, wanted: str) -> tuple[str, ...]:
-    """Return what is to be said of the commit that was asked for. Raises CommitMismatch when it is another one."""
-    if tag.commit.startswith(wanted):
-        return ()
-    if any(annotation.startswith(wanted) for annotation in tag.objects):
-        own = f"{wanted} is the id of the annotated tag {build.tag} itself, not of a commit"
-        return (f"{own}; what is built is the commit that this tag names, {tag.commit}.",)
-    raise CommitMismatch(
-        f"Tag {build.tag} of {build.repo} names commit {tag.commit}, but commit {wanted} was asked for."
-        " Send the commit that the tag names, or move the tag."
-    )
 
 
 class SourceActivities:

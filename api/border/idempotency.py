@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -17,7 +17,6 @@ from starlette.responses import Response
 from api.border.bodies import JsonRequest, kind_refusal
 from api.border.problems import PROBLEM_JSON, error_body, invalid_body_response, location_of
 from api.border.visitors.caller import Caller, caller
-from api.parts import Api
 from models.postgres.database import Database, Session
 from models.repositories.idempotency import IdempotencyRepository, KeptAnswer, RequestKey
 from models.rules.errors.domain import DomainError
@@ -39,6 +38,14 @@ HEADER_PARAMETER = {
 }
 
 Deed = Callable[[Session], Awaitable[KeptAnswer]]
+
+
+class KeepsAnswers(Protocol):
+    """The application, as far as this border needs it."""
+
+    def usable_database(self) -> Database:
+        """Return where first answers are kept. Raises DatabaseUnreachable, SchemaUnknown."""
+        ...
 
 
 class KeepingRoute(APIRoute):
@@ -72,9 +79,9 @@ async def _keep_refusal(request: Request, refusal: Response) -> Response:
     async def refuse(_session: Session) -> KeptAnswer:
         return KeptAnswer(refusal.status_code, PROBLEM_JSON, bytes(refusal.body))
 
-    api: Api = request.app.state.api
-    api.migration.check()  # what is no JSON is found before any dependency asked
-    given = await answer_once(request, caller(request), api.given.requests, refuse)
+    keeper: KeepsAnswers = request.app.state.api
+    database = keeper.usable_database()  # what is no JSON is found before any dependency asked
+    given = await answer_once(request, caller(request), database, refuse)
     return given.response()
 
 

@@ -3,40 +3,17 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Query
+from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from api.border.demand import IntegerFrom, is_plain_number, unmet
+from api.border.demand import IntegerFrom
 from api.images.words import NameWord, RepoWord, TagWord
 from models.rules.build_lifecycle import ImageStatus
-from models.rules.errors.request import ImageNotFound
 from models.rules.image_filter import ImageFilter
 
-LARGEST_ID = 2**31 - 1
 LONGEST_WAIT_SECONDS = 300
 
 
-def _plain_digits(spelled: str) -> str:
-    if not is_plain_number(spelled):
-        raise unmet("must be a number in plain digits, such as 7")
-    return spelled
-
-
-def image_id_in_path(
-    image_id: Annotated[
-        int,
-        BeforeValidator(_plain_digits),
-        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_ID}),
-        Path(description="of the image, in plain digits"),
-    ],
-) -> int:
-    """Return the id. Raises ImageNotFound for numbers that no id can be."""
-    if not 1 <= image_id <= LARGEST_ID:
-        raise ImageNotFound(f"There is no image {str(image_id)[:20]}.")
-    return image_id
-
-
-ImageId = Annotated[int, Depends(image_id_in_path)]
 Wait = Annotated[
     int,
     IntegerFrom(0),

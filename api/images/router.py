@@ -17,8 +17,9 @@ from api.border.problems import answers
 from api.border.routing import readable
 from api.commands import carry_out
 from api.described_headers import header
+from api.image_id import ImageId
 from api.images.github_tags import MOST_TAGS
-from api.images.parameters import DEFAULT_PAGE, Cursor, ImageId, Limit, ListedImages, LogLines, Wait, listed_images
+from api.images.parameters import DEFAULT_PAGE, Cursor, Limit, ListedImages, LogLines, Wait, listed_images
 from api.images.reading import SETTLED, image_answer, read_image
 from api.images.schemas import ImageAnswer, ImageRequest, images_json
 from api.images.tag_schemas import TagsAnswer

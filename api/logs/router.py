@@ -15,7 +15,7 @@ from api.border.demand import IntegerFrom
 from api.border.problems import answers, error_response
 from api.border.routing import readable
 from api.described_headers import header
-from api.images.parameters import LARGEST_ID, ImageId
+from api.image_id import LARGEST_ID, ImageId
 from api.logs.events import COME_BACK_MILLISECONDS, EVENT_SCHEMA, EventId, last_event, server_sent
 from api.logs.representation import CODINGS, Representation, Wanted
 from api.logs.streams import AttemptBegan, LogPlace

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import zstandard
 
+from activities.folders import remove_tree
 from activities.ports.object_store import ObjectStore
-from activities.source.archive import remove_tree
 from activities.work_area import WorkArea
 from api.logs.text import as_text
 from models.postgres.database import Database, Session

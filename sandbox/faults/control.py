@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
-from sandbox.border import RequestLog, RequestSeen
 from sandbox.faults.faults import Fault, FaultBoard, FaultOrder
 from sandbox.github.tarballs import TarballRefused, Tarballs
+from sandbox.request_log import RequestLog, RequestSeen
 
 
 class FaultInForce(BaseModel):

@@ -13,9 +13,9 @@ import yaml
 
 from standalone.errors import CannotStart
 from standalone.free_ports import LOOPBACK
+from standalone.liveness import answers
 from standalone.loopback_http import loopback_client
 from standalone.programs import Program, Server, output_of
-from standalone.supervision.liveness import answers
 
 CONFIG = Path(__file__).resolve().parents[2] / "temporal-config"
 # Survives kill -9 as it is. A power cut may take the last moments: each run starts from Postgres, which keeps all.

@@ -11,11 +11,11 @@ from typing import Literal
 from process.private_folder import make_private
 from standalone.errors import CannotStart
 from standalone.free_ports import is_taken
+from standalone.liveness import Watch
 from standalone.locks import lock
 from standalone.processes import ProcessIdentity, end
 from standalone.programs import RunningProgram, tail
 from standalone.stack import Member, Stack
-from standalone.supervision.liveness import Watch
 from standalone.supervision.run_record import RunRecord
 
 LOCK = "supervisor.lock"

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.repositories.build.row import TEMPORAL_ACTOR, facts_of, lock_build
 from models.repositories.build_trail import BuildTrailRepository
 from models.repositories.event import OWN_ACTOR, EventRepository
-from models.repositories.image.rows import ImageRows
+from models.repositories.image_rows import ImageRows
 from models.repositories.outbox import OutboxRepository
 from models.repositories.run import RunRepository
 from models.rules.build_lifecycle import OPEN, BuildFacts, BuildStatus, StateCode, advance

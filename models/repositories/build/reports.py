@@ -8,7 +8,7 @@ from models.repositories.build.ending import BuildEnding
 from models.repositories.build.row import facts_of, lock_build
 from models.repositories.build_trail import BuildTrailRepository
 from models.repositories.event import EventRepository
-from models.repositories.image.rows import ImageRows
+from models.repositories.image_rows import ImageRows
 from models.repositories.run import RunRepository
 from models.rules.build_lifecycle import FINISHED, OPEN, BuildStatus, ClaimAnswer, advance, answer_claim
 from models.rules.build_payloads import Checkpoint, Claim, Claimed, RowView, StateReport

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.repositories.build.row import TEMPORAL_ACTOR, facts_of, lock_build
 from models.repositories.build_trail import BuildTrailRepository
 from models.repositories.event import EventRepository
-from models.repositories.image.rows import ImageRows
+from models.repositories.image_rows import ImageRows
 from models.repositories.outbox import OutboxRepository
 from models.rules.build_lifecycle import IMAGE_STATUS, BuildStatus, Wish, advance, check_wish, state_to_resume_from
 from models.rules.build_payloads import RequestedWish, WishReport

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from models.repositories.build.ending import BuildEnding
 from models.repositories.event import EventRepository
-from models.repositories.image.rows import ImageRows
+from models.repositories.image_rows import ImageRows
 from models.repositories.outbox import OutboxRepository
 from models.repositories.project import ProjectRepository
 from models.rules.build_lifecycle import BuildStatus, ImageStatus

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from temporalio.testing import ActivityEnvironment
 
+from activities.builder.public_names import PublicNames
 from activities.image.building import ImageActivities
-from activities.image.public_names import PublicNames
 from activities.sightings import Sightings
 from models.postgres.database import Database
 from models.postgres.hints import Hints

@@ -9,7 +9,7 @@ import pytest_asyncio
 from temporalio.testing import ActivityEnvironment
 
 from activities.adapters.github.rest import GitHub
-from activities.source.fetching import TagActivities
+from activities.image.tag import TagActivities
 from models.postgres.database import Database
 from models.rules.build_payloads import StageOutcome
 from models.rules.errors.source import CommitMismatch

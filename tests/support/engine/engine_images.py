@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from activities.adapters.docker.engine import DockerEngine
-from activities.image.context import BuildContext, locate_context
+from activities.context.places import BuildContext, locate_context
 from activities.ports.engine import EngineBuild, EngineBuildRequest, EngineImage, EngineOutcome
 from models.rules.errors.domain import DomainError
 

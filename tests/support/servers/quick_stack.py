@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from settings import Settings
+from standalone.liveness import Watch
 from standalone.stack import standalone_stack
-from standalone.supervision.liveness import Watch
 from standalone.supervision.supervisor import Patience, supervise
 from tests.support.servers.stand_in_stack import tell
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from activities.image.context import BuildContext, locate_context
-from activities.image.context_tar import ContextSummary, name_in_tar, write_context
+from activities.context.places import BuildContext, locate_context
+from activities.context.tar import ContextSummary, name_in_tar, write_context
 from models.rules.errors.source import DockerfileInvalid, IgnoreFileInvalid
 
 

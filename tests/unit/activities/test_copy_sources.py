@@ -1,7 +1,7 @@
 import pytest
 
-from activities.image.copy_sources import may_take
-from activities.image.dockerfile import Dockerfile
+from activities.context.copy_sources import may_take
+from activities.context.dockerfile import Dockerfile
 
 
 @pytest.mark.parametrize(

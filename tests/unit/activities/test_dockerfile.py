@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.image.dockerfile import Dockerfile
+from activities.context.dockerfile import Dockerfile
 
 
 def test_instructions_know_their_lines_flags_and_sources() -> None:

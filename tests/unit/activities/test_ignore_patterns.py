@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.image.ignore_patterns import IgnoreRules
+from activities.context.ignore_patterns import IgnoreRules
 from models.rules.errors.source import IgnoreFileInvalid
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from activities.source.archive import ArchiveSummary, extract_archive, inspect_archive, remove_tree
+from activities.folders import remove_tree
+from activities.source.archive import ArchiveSummary, extract_archive, inspect_archive
 from activities.source.tree import ArchiveLimits
 from models.rules.errors.source import SourceBroken, SourceRefused
 from tests.support.engine.hostile_archives import (

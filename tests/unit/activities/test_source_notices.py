@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.image.preparation import PreparedSource, prepare_source
+from activities.context.preparation import PreparedSource, prepare_source
 from activities.source.tree import ArchiveLimits
 from models.rules.errors.source import DockerfileInvalid
 from tests.support.engine.hostile_archives import TOP, entry, folder, symlink, write

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.image.context import locate_context
+from activities.context.places import locate_context
 from activities.source.archive import extract_archive, inspect_archive
 from activities.source.tree import ArchiveLimits
 from activities.source.wanted import wanted_for

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from activities.adapters.docker.progress.base_image import explained
-from activities.image.dockerfile import Dockerfile
+from activities.context.dockerfile import Dockerfile
 from activities.ports.engine import EngineBuildRequest
 from tests.support.fakes.engine_facts import NO_FACTS
 

@@ -9,7 +9,7 @@ import pytest
 from process.watchdog import Watchdog
 from standalone.errors import NotServing
 from standalone.free_ports import LOOPBACK, free_port
-from standalone.supervision.liveness import Beats, Check, Watch, answers
+from standalone.liveness import Beats, Check, Watch, answers
 from tests.support.eventually import eventually
 
 AT_ONCE = Watch(every=timedelta(), answer_within=timedelta(seconds=30), failures=3)

@@ -5,9 +5,9 @@ from urllib.parse import urlencode
 
 from activities.adapters.docker.plain.connection import AnsweredEarly, BuildExchange, ask
 from activities.adapters.docker.progress.facts import dockerfile_of
-from activities.image.context import BuildContext, locate_context
-from activities.image.context_tar import name_in_tar, write_context
-from activities.image.copy_sources import may_take
+from activities.context.copy_sources import may_take
+from activities.context.places import BuildContext, locate_context
+from activities.context.tar import name_in_tar, write_context
 from activities.ports.engine import EngineBuildRequest
 
 _EXTRA_DOCKERFILE = (

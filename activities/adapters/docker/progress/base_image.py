@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from activities.adapters.docker.progress.facts import EngineFacts
-from activities.image.dockerfile import Dockerfile, Instruction
+from activities.context.dockerfile import Dockerfile, Instruction
 from activities.ports.engine import EngineBuildRequest
 
 _METADATA = re.compile(r"\[internal\] load metadata for (?P<image>\S+)")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from activities.image.dockerfile import Dockerfile
+from activities.context.dockerfile import Dockerfile
 from activities.ports.engine import EngineBuildRequest
 
 DOCKER_ROOT = "/var/lib/docker"

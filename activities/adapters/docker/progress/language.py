@@ -5,7 +5,7 @@ import re
 from activities.adapters.docker.progress.base_image import listed, stage_names
 from activities.adapters.docker.progress.engine_words import without_user
 from activities.adapters.docker.progress.facts import EngineFacts
-from activities.image.dockerfile import Dockerfile, Instruction
+from activities.context.dockerfile import Dockerfile, Instruction
 from activities.ports.engine import EngineBuildRequest
 
 # What the Dockerfile language has in its newest version, by Docker's reference: a flag that is refused and stands here

@@ -12,9 +12,9 @@ from activities.adapters.docker.progress import base_image, language
 from activities.adapters.docker.progress.engine_words import plain, without_user
 from activities.adapters.docker.progress.facts import DOCKER_ROOT, EngineFacts, dockerfile_of
 from activities.adapters.docker.progress.step_log import StepFailure, StepLog
-from activities.image.context import IGNORE_FILE
-from activities.image.copy_sources import is_held, misleading_link, why_missing_below
-from activities.image.dockerfile import Dockerfile, Instruction
+from activities.context.copy_sources import is_held, misleading_link, why_missing_below
+from activities.context.dockerfile import Dockerfile, Instruction
+from activities.context.places import IGNORE_FILE
 from activities.ports.engine import EngineBuildRequest
 from models.rules.errors.domain import DomainError
 from models.rules.errors.engine import DockerBuildFailed, EngineRefused, EngineUnreachable

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.image.preparation import prepare_source
+from activities.context.preparation import prepare_source
 from activities.source.archive import inspect_archive
 from activities.source.tree import ArchiveLimits
 from activities.source.wanted import wanted_for

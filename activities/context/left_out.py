@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from activities.image.ignore_patterns import MOST_BYTES, IgnorePattern, read_pattern
+from activities.context.ignore_patterns import MOST_BYTES, IgnorePattern, read_pattern
 from activities.source.links import follow
 
 _ATTRIBUTES = ".gitattributes"

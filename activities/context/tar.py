@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from activities.image.context import BuildContext
-from activities.image.ignore_patterns import MOST_BYTES, IgnoreRules
+from activities.context.ignore_patterns import MOST_BYTES, IgnoreRules
+from activities.context.places import BuildContext
 from activities.source.links import link_text
 
 _CHUNK = 256 * 1024

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from activities.image.context import BuildContext, locate_context
-from activities.image.context_tar import ignore_rules
-from activities.image.source_notices import source_notices
+from activities.context.notices import source_notices
+from activities.context.places import BuildContext, locate_context
+from activities.context.tar import ignore_rules
 from activities.source.archive import extract_archive
 from activities.source.tarball import Progress
 from activities.source.tree import ArchiveLimits

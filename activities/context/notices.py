@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from activities.image.context import IGNORE_FILE, BuildContext
-from activities.image.ignore_patterns import IgnoreRules
-from activities.image.left_out import export_rules, submodules
+from activities.context.ignore_patterns import IgnoreRules
+from activities.context.left_out import export_rules, submodules
+from activities.context.places import IGNORE_FILE, BuildContext
 from activities.source.archive import MOST_POINTERS
 from activities.source.links import follow
 

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from activities.image.left_out import why_missing
+from activities.context.left_out import why_missing
 from activities.source.links import Followed, follow
 from models.rules.errors.source import DockerfileInvalid
 

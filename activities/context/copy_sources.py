@@ -4,8 +4,8 @@ import posixpath
 import re
 from pathlib import Path, PurePosixPath
 
-from activities.image.dockerfile import Dockerfile
-from activities.image.left_out import why_missing
+from activities.context.dockerfile import Dockerfile
+from activities.context.left_out import why_missing
 from activities.source.links import follow, link_text
 
 _QUOTED = 120
