@@ -12,12 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import docker
+import psutil
 import pytest
 
 from standalone.engine.base_image import ensure_base_image
 from standalone.engine.daemon import ensure_engine, stop_engine
 from standalone.engine.place import EnginePlace, answers
 from standalone.processes import ProcessIdentity, until_gone
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.own_engine
 PATIENCE = timedelta(seconds=30)
@@ -88,6 +90,7 @@ async def test_an_engine_that_lives_but_is_silent_is_waited_for(place: EnginePla
     daemon = place.our_daemon()
     assert daemon
     os.kill(daemon.pid, signal.SIGSTOP)
+    await until(lambda: psutil.Process(daemon.pid).status() == psutil.STATUS_STOPPED)  # till then it may still answer
     spoke, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def say(_: str) -> None:
