@@ -27,10 +27,12 @@ def writing_below(folder: Path) -> Iterator[None]:
 def disk_failure(error: OSError, folder: Path) -> HostDiskFailed:
     """Say which folder cannot be written, how much room its disk has, and what to do."""
     usage = shutil.disk_usage(_present(folder))
-    room = f"{_shown(usage.free)} of {_shown(usage.total)} are free there"
+    room = f"{_shown(usage.free)} of {_shown(usage.total)} are free now"
     if error.errno in _FULL:
-        return HostDiskFailed(f"The disk below {folder} is full ({error.strerror}; {room}); make room on it.")
-    return HostDiskFailed(f"The disk below {folder} takes no files ({error.strerror}; {room}); find out why.")
+        return HostDiskFailed(
+            f"The disk below {folder} has too little room ({error.strerror}): {room}; make room on it."
+        )
+    return HostDiskFailed(f"The disk below {folder} takes no files ({error.strerror}): {room}; find out why.")
 
 
 def _present(folder: Path) -> Path:

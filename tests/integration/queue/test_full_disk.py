@@ -74,7 +74,7 @@ async def test_a_download_says_which_folder_is_full_and_leaves_nothing(
             archive=ARCHIVE_LIMITS,
         )
         build = checkpoint(await builds.running(at=20), code=20)
-        with pytest.raises(HostDiskFailed, match=f"The disk below {area.path} is full"):
+        with pytest.raises(HostDiskFailed, match=f"The disk below {area.path} has too little room"):
             await ActivityEnvironment().run(sources.fetch_source, build)
         assert [each.name for each in area.path.iterdir()] == [".lock"]
     assert not await builds.fetch("SELECT * FROM source_fetches"), "its place is another's"
@@ -86,7 +86,7 @@ async def test_an_attempt_says_which_folder_is_full_and_the_next_one_goes_on(
     store = StoreToAFullDisk(tmp_path / "objects")
     build = await hosts.fetched(builds)
     async with hosts.running("host-1", store=store) as host:
-        with pytest.raises(HostDiskFailed, match=f"The disk below {tmp_path / 'host-1'}/[0-9a-f]+ is full"):
+        with pytest.raises(HostDiskFailed, match=f"The disk below {tmp_path / 'host-1'}/[0-9a-f]+ has too little room"):
             await (await host.watch(build))
         await eventually(lambda: left_in(tmp_path / "host-1"), lambda left: left == [".lock"])
         store.has_room = True

@@ -16,8 +16,8 @@ def test_a_full_disk_is_named_with_its_folder_its_room_and_what_to_do(tmp_path: 
     with pytest.raises(HostDiskFailed) as told, writing_below(folder), FULL.open("wb") as file:
         file.write(b"x" * 100_000)
     said = told.value.detail
-    assert said.startswith(f"The disk below {folder} is full (No space left on device; ")
-    assert said.endswith(" are free there); make room on it.")
+    assert said.startswith(f"The disk below {folder} has too little room (No space left on device): ")
+    assert said.endswith(" are free now; make room on it.")
     assert told.value.is_outage, "it is waited for"
 
 
