@@ -60,7 +60,7 @@ fuzz: packages ## send the API 20,000 requests at random, and compare the answer
 bench: packages engine ## measure, and print a table
 	@$(PYTHON) -m benchmarks
 
-chaos: packages engine ## take parts and runs away at random (CELLS="kill-worker reset", ROUNDS=11, SEED=1, LONGEST=300), and say what held
+chaos: packages engine ## take parts and runs away at random (CELLS="kill-worker reset", ROUNDS=12, SEED=1, LONGEST=300), and say what held
 	@$(PYTHON) -m chaos $(if $(CELLS),--cells "$(CELLS)") $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED)) $(if $(LONGEST),--longest $(LONGEST))
 
 lock: packages ## choose the versions of all packages anew, where pyproject.toml has changed

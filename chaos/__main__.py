@@ -74,7 +74,7 @@ async def _play(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--cells", default="", help=f"names of cells, parted by spaces; all of them: {' '.join(CELLS)}")
-    parser.add_argument("--rounds", type=int, default=11, help="rounds of each cell")
+    parser.add_argument("--rounds", type=int, default=12, help="rounds of each cell")
     parser.add_argument("--seed", type=int, default=None, help="another one begins anew; default: that of before, or 1")
     parser.add_argument("--longest", type=float, default=300.0, help="of an outage, in seconds")
     return parser

@@ -1,11 +1,11 @@
 """What must hold of every build when a round is over, whatever was done to it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
-import asyncpg
 from docker.errors import ImageNotFound
 
 from chaos.deeds import Victim
@@ -37,7 +37,7 @@ async def faults(product: Product, victim: Victim) -> list[tuple[Fault, str]]:
     """Return what does not hold, each with a sentence."""
     build_id, name = victim.row["build_id"], victim.row["name"]
     [build] = await product.rows("SELECT * FROM builds WHERE id = $1::uuid", build_id)
-    found = list(_wrong_end(build, victim))
+    found = list(wrong_end(dict(build), victim))
     twice = await product.rows(_TWICE.replace("$1", "$1::uuid"), build_id)
     found += [(Fault.TWICE, f"{name}: {row['what']}") for row in twice]
     unended = "SELECT token FROM build_executions WHERE build_id = $1::uuid AND outcome IS NULL"
@@ -50,7 +50,8 @@ async def faults(product: Product, victim: Victim) -> list[tuple[Fault, str]]:
     return found
 
 
-def _wrong_end(build: asyncpg.Record, victim: Victim) -> Iterator[tuple[Fault, str]]:
+def wrong_end(build: Mapping[str, Any], victim: Victim) -> Iterator[tuple[Fault, str]]:
+    """Give what is wrong with how a build ended; `build` is its row."""
     name, status = victim.row["name"], build["status"]
     if status in {"pending", "running"}:
         yield Fault.STUCK, f"{name}: {status} at state {build['current_state']}"
