@@ -171,8 +171,8 @@ async def test_a_build_secret_reaches_the_step_that_mounts_it_and_shows_nowhere(
 
 
 async def test_a_build_secret_that_the_builder_lacks_fails_the_build_in_words(product: Product) -> None:
-    commit = product.repository("lacking", {"Dockerfile": f"{product.base}RUN true\n"})
-    row = await product.settled((await product.order("lacking", commit, secrets=["pypi"]))["id"])
+    commit = product.repository("without-its-secret", {"Dockerfile": f"{product.base}RUN true\n"})
+    row = await product.settled((await product.order("without-its-secret", commit, secrets=["pypi"]))["id"])
     assert row["build_status"] == "failed"
     assert row["build_error"] == (
         "This builder has no build secret named pypi; name its file in SLIPWAY_BUILD_SECRETS there."

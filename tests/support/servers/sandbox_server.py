@@ -105,8 +105,9 @@ def git(folder: Path, *arguments: str) -> str:
     }
     command = ["git", "-C", str(folder), *arguments]
     done = subprocess.run(
-        command, env=environment, check=True, capture_output=True, text=True, timeout=_LONGEST_CALL_SECONDS
+        command, env=environment, check=False, capture_output=True, text=True, timeout=_LONGEST_CALL_SECONDS
     )
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
     return done.stdout.strip()
 
 

@@ -1,7 +1,6 @@
 """What steps write stands in the log, or the log says that it is not whole."""
 
 import hashlib
-import re
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ from tests.support.engine.engines_under_test import EngineUnderTest
 from tests.support.logs import outputs_of
 from tests.support.waiting import until
 
-# what the engine may tell at the end only
-LATE_MARKS = re.compile(rb"\n?(Step \d/3 : (FROM|COPY) .*\n ---> Using cache\n)*")
 BASE = "FROM busybox:1.36\n"
 SECRET = "s3cr3t-0123456789-abcdefghij"
 NO_SUCH_IMAGE = "sha256:" + "0" * 64
@@ -58,9 +55,8 @@ async def test_what_a_step_writes_stands_in_the_log_byte_for_byte(
     command = f"for i in $(seq 0 {len(content) // 65536}); do {piece}; done # {workshop.marker}"
     build = await workshop.build(f"{BASE}COPY content /\nRUN {command}\n", files={"content": content})
     assert build.error is None
-    _before, written, after = build.log.partition(f"Step 3/3 : RUN {command}\n".encode() + content)
-    assert written
-    assert LATE_MARKS.fullmatch(after), after
+    # the engine may tell in mid-step what came from its cache: the log leaves the step for that, and comes back
+    assert outputs_of(build.log)[f"RUN {command}"].removesuffix(b"\n") == content.removesuffix(b"\n")
     assert build.outcome is not None
     assert build.outcome.log_loss is None
 
