@@ -54,10 +54,10 @@ async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Whole
     ("name", "blow", "reason"),
     [
         ("postgres", signal.SIGTERM, "it takes no new connections: the database system is shutting down"),
-        ("postgres", signal.SIGSTOP, "no answer within 1.5 s"),
+        ("postgres", signal.SIGSTOP, "no answer within 3 s"),
         ("temporal", signal.SIGSTOP, "no answer"),
         ("sandbox", signal.SIGSTOP, "no answer"),
-        ("worker", signal.SIGSTOP, "no answer within 1.5 s"),
+        ("worker", signal.SIGSTOP, "no answer within 3 s"),
         ("api", signal.SIGSTOP, "no answer"),
     ],
 )

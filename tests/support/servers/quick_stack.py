@@ -15,7 +15,7 @@ from standalone.stack import standalone_stack
 from standalone.supervision.supervisor import Patience, supervise
 from tests.support.servers.stand_in_stack import tell
 
-_OFTEN = Watch(every=timedelta(seconds=0.5), answer_within=timedelta(seconds=1.5), failures=3)
+_OFTEN = Watch(every=timedelta(seconds=0.5), answer_within=timedelta(seconds=3), failures=2)
 
 
 def main() -> int:
