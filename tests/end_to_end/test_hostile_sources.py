@@ -8,7 +8,7 @@ from tests.support.engine.hostile_archives import HOSTILE
 from tests.support.servers.product import Product
 
 _QUICK = "FROM busybox:1.36\nRUN true\n"
-# one of each sort: the others differ only in what tests/unit/activities/test_source_archive.py looks at
+# one of each sort: the others differ only in what tests/unit/activities/source_archive/ looks at
 _KINDS = (
     "parents in a name",
     "absolute name",

@@ -1,31 +1,16 @@
 """How a build speaks with its row: quickly while Postgres answers, for as long as it takes while it does not."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-import pytest_asyncio
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 
 from models.rules.build_lifecycle import BuildStatus
 from standalone.servers.postgres import EmbeddedPostgres
-from tests.support.builds.build_trials import Trial, Trials, events_of, stored_trials, temporal_server
+from tests.support.builds.build_trials import Trial, Trials, events_of
 from tests.support.eventually import eventually
 from tests.support.fakes.stages import Gate
-from tests.support.servers.postgres import fresh_database
 from workflows.image_build import STAGES
 
 RECORDS = 1 + len(STAGES) + 1  # the claim, a report of each state, the end
-
-
-@pytest_asyncio.fixture(scope="module")
-async def trials(tmp_path_factory: pytest.TempPathFactory, postgres: EmbeddedPostgres) -> AsyncIterator[Trials]:
-    async with (
-        temporal_server(tmp_path_factory.mktemp("temporal")) as temporal,
-        fresh_database(postgres) as url,
-        stored_trials(temporal.address, url) as trials,
-    ):
-        yield trials
 
 
 def ordinary_activities(history: WorkflowHistory) -> list[str]:

@@ -20,6 +20,7 @@ from activities.error_border import ErrorBorder
 from activities.outages import Outages
 from activities.ports.runs import RunAddress
 from models.rules.build_lifecycle import BuildStatus, Wish
+from models.rules.errors.engine import DockerBuildFailed
 from models.rules.redaction import Redaction
 from models.rules.run_contract import Queue
 from standalone.free_ports import free_port
@@ -29,8 +30,10 @@ from tests.support.builds.build_rows import BuildRows, RowNow
 from tests.support.builds.stored_build_rows import stored_build_rows
 from tests.support.eventually import eventually
 from tests.support.fakes.stages import HOST_QUEUE, Behaviour, FakeStages, Gate
-from workflows.image_build import ImageBuild
+from workflows.image_build import STAGES, ImageBuild
 
+ALL_STAGES = [stage.activity for stage in STAGES]
+BROKEN = DockerBuildFailed("Docker build failed: exit code 1.", failing_step="Step 2/3 : RUN false", exit_code=1)
 _STAYS_OPEN = timedelta(days=14)
 _BEATS = timedelta(seconds=1)
 

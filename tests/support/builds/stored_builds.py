@@ -13,6 +13,7 @@ from models.repositories.build.ending import BuildEnding
 from models.repositories.build.reports import BuildReports
 from models.repositories.build.wishes import BuildWishes
 from models.repositories.image.orders import ImageOrders
+from models.repositories.image.reading import ImageReading, ImageView
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.build_payloads import (
     Checkpoint,
@@ -140,3 +141,21 @@ def checkpoint(build: Ordered, code: int = 90) -> Checkpoint:
         correlation_id="c0ffee",
         variables={"commit_sha": COMMIT, "image_id": IMAGE_ID},
     )
+
+
+async def states(builds: StoredBuilds, build: Ordered) -> list[tuple[int, int, str]]:
+    """Return code, attempt and status of each state, in the order they were entered."""
+    rows = await builds.fetch(
+        "SELECT state_code, attempt, status FROM build_states WHERE build_id = :b ORDER BY entered_at, state_code",
+        b=build.build_id,
+    )
+    return [(row["state_code"], row["attempt"], row["status"]) for row in rows]
+
+
+async def view(database: Database, image_id: int) -> ImageView:
+    async with database.transaction() as session:
+        return await ImageReading(session).view(image_id)
+
+
+async def waiting(builds: StoredBuilds) -> set[UUID]:
+    return {UUID(row["id"]) for row in await builds.fetch("SELECT id FROM dirty_keys")}

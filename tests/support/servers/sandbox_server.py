@@ -123,3 +123,11 @@ def make_repository(folder: Path, files: dict[str, str], *tags: str) -> str:
     for tag in tags:
         git(folder, "tag", tag)
     return git(folder, "rev-parse", "HEAD")
+
+
+def json_at(sandbox: RunningSandbox, path: str) -> Any:
+    return sandbox.http.get(path).raise_for_status().json()
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}

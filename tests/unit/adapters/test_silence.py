@@ -6,7 +6,7 @@ import pytest
 
 from activities.adapters.docker.progress.silence import Silence, registry_of
 from activities.adapters.docker.progress.status import TraceStatus, TraceTransfer, TraceVertex
-from tests.unit.adapters.test_step_log import Clock
+from tests.support.fakes.clock import Clock
 
 LIMIT = timedelta(minutes=5)
 

@@ -1,92 +1,15 @@
 import asyncio
-from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 
 from models.postgres.database import Database
-from models.repositories.builder import BuilderReport, BuilderRepository
 from models.repositories.execution import ExecutionEnd, ExecutionRepository
 from models.repositories.log.facts import LogFacts, WrittenLog
 from models.repositories.progress import ProgressRepository
 from models.rules.build_lifecycle import BuildStatus, Wish
 from models.rules.errors.engine import BuildCancelled, DockerBuildFailed, ExecutionLost, NoFreeSlot
-from models.tables.execution import BuildExecution
-from tests.support.builds.stored_builds import BROKEN, IMAGE_ID, Ordered, StoredBuilds
-
-BUILDER = "host-1"
-DONE = ExecutionEnd(outcome="succeeded", docker_image_id=IMAGE_ID)
-LOG = WrittenLog(10, "done\n")
-
-
-def described(name: str = BUILDER, *, slots: int = 2, incarnation: UUID | None = None) -> BuilderReport:
-    return BuilderReport(
-        name=name,
-        incarnation=incarnation or uuid4(),
-        slots=slots,
-        engine_version="20.10.24",
-        engine_error=None,
-        is_limited=False,
-    )
-
-
-class Fence:
-    """The repository, a transaction a call."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def register(self, report: BuilderReport) -> list[BuildExecution]:
-        async with self._database.transaction() as session:
-            await BuilderRepository(session).register(report)
-            return await ExecutionRepository(session).close_left_by(report.name)
-
-    async def beat(self, report: BuilderReport, *executions: BuildExecution) -> list[tuple[int, bool]]:
-        """Return the tokens that are lost, and whether they were given up."""
-        async with self._database.transaction() as session:
-            lost = await BuilderRepository(session).beat(report, [token_of(execution) for execution in executions])
-        return [(lease.token, lease.is_given_up) for lease in lost]
-
-    async def open(
-        self, build: Ordered, builder: str = BUILDER, run_id: str = "run-1", **more: Any
-    ) -> tuple[BuildExecution, bool]:
-        async with self._database.transaction() as session:
-            return await ExecutionRepository(session).open_execution(build.build_id, run_id, builder, **more)
-
-    async def close_unheld(self, builder: str, *held: BuildExecution) -> list[BuildExecution]:
-        async with self._database.transaction() as session:
-            return await ExecutionRepository(session).close_unheld(builder, {token_of(each) for each in held})
-
-    async def end(self, execution: BuildExecution, end: ExecutionEnd = DONE, log: WrittenLog = LOG) -> None:
-        async with self._database.transaction() as session:
-            await LogFacts(session).finish(token_of(execution), log)
-            await ExecutionRepository(session).end(token_of(execution), end)
-
-    async def read(self, execution: BuildExecution) -> BuildExecution:
-        async with self._database.transaction() as session:
-            return (await ExecutionRepository(session).look_at(token_of(execution)))[0]
-
-    async def current(self, build: Ordered) -> BuildExecution | None:
-        async with self._database.transaction() as session:
-            return await ExecutionRepository(session).lock_current(build.build_id)
-
-
-def token_of(execution: BuildExecution) -> int:
-    assert execution.token is not None
-    return execution.token
-
-
-@pytest.fixture
-def fence(database: Database) -> Fence:
-    return Fence(database)
-
-
-async def expire(builds: StoredBuilds, execution: BuildExecution) -> None:
-    """Let a lease run out, as if its builder had been silent for longer."""
-    await builds.fetch(
-        "UPDATE build_executions SET lease_until = clock_timestamp() WHERE token = :t RETURNING token",
-        t=token_of(execution),
-    )
+from tests.support.builds.fenced_executions import BUILDER, DONE, Fence, described, expire, token_of
+from tests.support.builds.stored_builds import BROKEN, Ordered, StoredBuilds
 
 
 async def attempts_at_building(builds: StoredBuilds, build: Ordered) -> list[tuple[int, str]]:
@@ -95,43 +18,6 @@ async def attempts_at_building(builds: StoredBuilds, build: Ordered) -> list[tup
         b=build.build_id,
     )
     return [(row["attempt"], row["status"]) for row in rows]
-
-
-# slots
-
-
-async def test_a_builder_never_runs_more_than_its_slots(builds: StoredBuilds, fence: Fence) -> None:
-    await fence.register(described(slots=3))
-    waiting = [await builds.running(at=40) for _build in range(10)]
-    answers: list[Any] = await asyncio.gather(*(fence.open(build) for build in waiting), return_exceptions=True)
-    assert sum(isinstance(answer, NoFreeSlot) for answer in answers) == 7
-    opened = [answer[0] for answer in answers if isinstance(answer, tuple)]
-    assert len(opened) == 3
-    assert await builds.fetch("SELECT count(*) AS live FROM build_executions WHERE outcome IS NULL") == [{"live": 3}]
-    await fence.end(opened[0])
-    answers = await asyncio.gather(*(fence.open(build) for build in waiting), return_exceptions=True)
-    assert sum(isinstance(answer, tuple) and answer[1] for answer in answers) == 1
-
-
-async def test_each_builder_has_slots_of_its_own(builds: StoredBuilds, fence: Fence) -> None:
-    for name in ("host-1", "host-2"):
-        await fence.register(described(name, slots=1))
-    first, second = await builds.running(at=40), await builds.running(at=40)
-    await fence.open(first, "host-1")
-    _execution, is_new = await fence.open(second, "host-2")
-    assert is_new
-
-
-async def test_a_lease_that_ran_out_holds_no_slot(builds: StoredBuilds, fence: Fence) -> None:
-    await fence.register(described(slots=1))
-    silent, next_one = await builds.running(at=40), await builds.running(at=40)
-    execution, _is_new = await fence.open(silent)
-    await expire(builds, execution)
-    _execution, is_new = await fence.open(next_one)
-    assert is_new
-
-
-# attempts
 
 
 async def test_a_live_attempt_is_joined_wherever_it_runs(builds: StoredBuilds, fence: Fence) -> None:
@@ -352,65 +238,6 @@ async def test_no_attempt_begins_for_a_run_that_no_longer_speaks_for_the_build(
         await builds.report(build, BuildStatus.CANCELLED, 40, 2)
     with pytest.raises(ExecutionLost):
         await fence.open(build)
-
-
-# builders
-
-
-async def test_a_builder_that_starts_again_closes_what_it_left(builds: StoredBuilds, fence: Fence) -> None:
-    for name in ("host-1", "host-2"):
-        await fence.register(described(name))
-    left, _is_new = await fence.open(await builds.running(at=40), "host-1")
-    elsewhere, _is_new = await fence.open(await builds.running(at=40), "host-2")
-    closed = await fence.register(described("host-1"))
-    assert [execution.token for execution in closed] == [left.token]
-    assert ((await fence.read(left)).outcome, (await fence.read(elsewhere)).outcome) == ("lost", None)
-
-
-async def test_a_beat_prolongs_the_leases_of_what_nobody_gave_up(builds: StoredBuilds, fence: Fence) -> None:
-    report = described(slots=3)
-    await fence.register(report)
-    held, silent, given_up = [(await fence.open(await builds.running(at=40), run_id="run-1"))[0] for _ in range(3)]
-    before = (await fence.read(held)).lease_until
-    await expire(builds, silent)
-    await builds.fetch(
-        "UPDATE build_executions SET outcome = 'lost', ended_at = now() WHERE token = :t RETURNING token",
-        t=token_of(given_up),
-    )
-    assert await fence.beat(report, held, silent, given_up) == [(given_up.token, True)]
-    assert (await fence.read(held)).lease_until > before
-    assert (await fence.read(silent)).lease_until > before
-
-
-async def test_a_build_that_has_ended_keeps_no_lease(builds: StoredBuilds, fence: Fence) -> None:
-    report = described()
-    await fence.register(report)
-    build = await builds.running(at=40)
-    execution, _is_new = await fence.open(build)
-    await builds.report(build, BuildStatus.CANCELLED, 40, 2)
-    assert await fence.beat(report, execution) == [(execution.token, False)]
-
-
-async def test_an_earlier_start_of_a_builder_does_not_speak_for_it_any_more(database: Database, fence: Fence) -> None:
-    earlier, now = described(slots=1), described(slots=4)
-    await fence.register(earlier)
-    await fence.register(now)
-    await fence.beat(earlier)
-    async with database.transaction() as session:
-        [seen] = await BuilderRepository(session).seen()
-    assert (seen.name, seen.slots, seen.busy, seen.is_live) == (BUILDER, 4, 0, True)
-
-
-async def test_a_builder_that_is_silent_is_not_live(database: Database, builds: StoredBuilds, fence: Fence) -> None:
-    await fence.register(described())
-    await fence.open(await builds.running(at=40))
-    await builds.fetch("UPDATE builders SET seen_at = clock_timestamp() - interval '16 seconds' RETURNING name")
-    async with database.transaction() as session:
-        [seen] = await BuilderRepository(session).seen()
-    assert (seen.is_live, seen.busy) == (False, 1)
-
-
-# logs
 
 
 async def test_an_ended_attempts_log_waits_until_it_is_kept_as_an_object(
