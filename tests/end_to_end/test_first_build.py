@@ -76,7 +76,7 @@ async def test_temporal_shows_the_build_under_its_readable_id_and_holds_no_log(p
 
 async def test_dockerfile_in_a_sub_folder_target_and_build_args_are_honoured(product: Product) -> None:
     dockerfile = (
-        f"FROM busybox:1.36 AS small\nENV PRODUCT={product.prefix}\nARG WORD=none\n"
+        f"{product.base.replace('busybox:1.36', 'busybox:1.36 AS small')}ARG WORD=none\n"
         'COPY here.txt /here.txt\nRUN cat /here.txt && echo "$WORD"\n'
         "FROM small AS large\nRUN echo never-built\n"
     )
