@@ -36,7 +36,7 @@ def test_a_step_that_copies_the_folder_copies_the_dockerfile_in_it(step: str) ->
         "COPY dock /app",
         "COPY src .",
         "COPY --from=build . /app",
-        "RUN --mount=type=cache,target=/root/.cache make",
+        "RUN --mount=type=cache,target=/var/cache make",
         "RUN --mount=from=build,target=/src make",
         "RUN cp . /app",
         "# COPY . /app",
